@@ -1,0 +1,27 @@
+"""The command line: `grpo-pipeline` and `python -m grpo_pipeline` are the same program."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from grpo_pipeline.errors import PipelineError
+
+app = typer.Typer(
+    name="grpo-pipeline",
+    help="Turns each week of user feedback into a better model, or says clearly why not.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+
+def main() -> None:
+    """Run the command line; an error a person can put right is one sentence and exit code 1."""
+    try:
+        app()
+    except PipelineError as error:
+        Console(stderr=True, soft_wrap=True).print(f"[red]Error:[/red] {error}", highlight=False)
+        sys.exit(1)
