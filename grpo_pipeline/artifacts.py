@@ -129,8 +129,7 @@ class ArtifactStore:
         text = json.dumps(full, indent=2, ensure_ascii=False, default=str)
         write_atomically((place if place.exists() else draft) / MANIFEST, text)
         if not place.exists():
-            # mkdtemp makes the folder private; readers on a shared disk need the ordinary mode.
-            draft.chmod(0o755)
+            # The folder keeps mkdtemp's mode 0700: it holds what users wrote.
             _flush_tree(draft)
             draft.rename(place)
         write_atomically(home / CURRENT, digest)

@@ -23,11 +23,15 @@ class Settings(BaseSettings):
         env_prefix="GRPO_", env_nested_delimiter="__", env_file=".env", extra="ignore", frozen=True
     )
 
-    home: Path = Field(Path(".grpo"), description="Folder of everything local: database, artifacts, models, runs.")
+    home: Path = Field(
+        Path(".grpo"), description="Folder of everything local: database, artifacts, models, runs."
+    )
     database_url: str | None = Field(
         None, description="Postgres with the feedback, such as a Supabase URL; unset: the embedded server."
     )
-    artifact_root: Path | None = Field(None, description="Folder of the artifact store; unset: `artifacts` in the home.")
+    artifact_root: Path | None = Field(
+        None, description="Folder of the artifact store; unset: `artifacts` in the home."
+    )
     first_week: str = Field("2026-01-05", description="Monday of the first week of feedback.")
     grace_hours: float = Field(
         6, ge=0, description="Hours after a week's end before it is read, so that late rows are in."
@@ -50,7 +54,10 @@ class Settings(BaseSettings):
     @field_validator("first_week")
     @classmethod
     def _is_a_monday(cls, key: str) -> str:
-        return Week(key).key
+        try:
+            return Week(key).key
+        except PipelineError as error:
+            raise ValueError(str(error)) from error
 
     @property
     def artifacts(self) -> Path:
