@@ -23,9 +23,7 @@ class Settings(BaseSettings):
         env_prefix="GRPO_", env_nested_delimiter="__", env_file=".env", extra="ignore", frozen=True
     )
 
-    home: Path = Field(
-        Path(".grpo"), description="Folder of everything local: database, artifacts, models, runs."
-    )
+    home: Path = Field(Path(".grpo"), description="Folder of everything local: database, artifacts, models, runs.")
     database_url: str | None = Field(
         None, description="Postgres with the feedback, such as a Supabase URL; unset: the embedded server."
     )

@@ -26,9 +26,7 @@ class ToolCall:
 
 
 def _is_message(item: object) -> bool:
-    return (
-        isinstance(item, dict) and isinstance(item.get("role"), str) and isinstance(item.get("content"), str)
-    )
+    return isinstance(item, dict) and isinstance(item.get("role"), str) and isinstance(item.get("content"), str)
 
 
 def parse_prompt(text: str) -> list[Message]:
@@ -45,11 +43,7 @@ def parse_prompt(text: str) -> list[Message]:
 
 def format_prompt(messages: list[Message]) -> str:
     """The prompt column for chat messages: plain text for a single user message, else compact JSON."""
-    if (
-        len(messages) == 1
-        and messages[0]["role"] == "user"
-        and parse_prompt(messages[0]["content"]) == messages
-    ):
+    if len(messages) == 1 and messages[0]["role"] == "user" and parse_prompt(messages[0]["content"]) == messages:
         return messages[0]["content"]
     kept = [{"role": message["role"], "content": message["content"]} for message in messages]
     return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))

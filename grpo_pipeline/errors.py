@@ -2,4 +2,4 @@
 
 
 class PipelineError(Exception):
-    """Something a person can put right: the message says what is wrong, where, and what to do, and quotes no user text."""
+    """Something a person can put right: the message says what is wrong, where and what to do, without user text."""

@@ -25,9 +25,7 @@ class Week:
             ) from error
         if monday.weekday() != 0:
             nearest = monday - timedelta(days=monday.weekday())
-            raise PipelineError(
-                f"{self.key} is a {monday:%A}; weeks start on Mondays. Did you mean {nearest}?"
-            )
+            raise PipelineError(f"{self.key} is a {monday:%A}; weeks start on Mondays. Did you mean {nearest}?")
 
     @property
     def start(self) -> datetime:

@@ -31,9 +31,7 @@ def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> N
     assert load_settings().database_url is None
 
 
-def test_a_dot_env_file_counts_and_the_environment_wins(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_dot_env_file_counts_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("GRPO_FIRST_WEEK=2026-02-02\nGRPO_GRACE_HOURS=1\nOTHER=x\n")
     monkeypatch.setenv("GRPO_GRACE_HOURS", "2")
     settings = load_settings()
@@ -44,9 +42,7 @@ def test_a_dot_env_file_counts_and_the_environment_wins(
     ("name", "value"),
     [("GRPO_FIRST_WEEK", "2026-02-03"), ("GRPO_GRACE_HOURS", "-1"), ("GRPO_CURATION__NO_SUCH_SETTING", "1")],
 )
-def test_a_wrong_value_is_named_and_not_quoted(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str
-) -> None:
+def test_a_wrong_value_is_named_and_not_quoted(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(PipelineError, match=name):
         load_settings()

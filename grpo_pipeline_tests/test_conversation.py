@@ -36,10 +36,7 @@ def test_messages_survive_being_written_and_read(messages: list[dict[str, str]])
 
 
 def test_plain_text_leaves_roles_out() -> None:
-    assert (
-        plain_text('[{"role":"system","content":"Be brief."},{"role":"user","content":"Hi"}]')
-        == "Be brief.\nHi"
-    )
+    assert plain_text('[{"role":"system","content":"Be brief."},{"role":"user","content":"Hi"}]') == "Be brief.\nHi"
 
 
 @pytest.mark.parametrize(
@@ -48,7 +45,7 @@ def test_plain_text_leaves_roles_out() -> None:
         ("Ramp is a card company.", []),
         ('<tool_call>\n{"name": "f", "arguments": {"a": 1}}\n</tool_call>', [ToolCall("f", {"a": 1})]),
         (
-            '<tool_call>{"name": "f", "arguments": {}}</tool_call>\n<tool_call>{"name": "g", "arguments": {}}</tool_call>',
+            '<tool_call>{"name": "f", "arguments": {}}</tool_call><tool_call>{"name": "g", "arguments": {}}</tool_call>',
             [ToolCall("f", {}), ToolCall("g", {})],
         ),
         ('{"name": "f", "arguments": {"a": "b"}}', [ToolCall("f", {"a": "b"})]),
