@@ -45,7 +45,7 @@ def test_plain_text_leaves_roles_out() -> None:
         ("Ramp is a card company.", []),
         ('<tool_call>\n{"name": "f", "arguments": {"a": 1}}\n</tool_call>', [ToolCall("f", {"a": 1})]),
         (
-            '<tool_call>{"name": "f", "arguments": {}}</tool_call><tool_call>{"name": "g", "arguments": {}}</tool_call>',
+            '<tool_call>{"name": "f"}</tool_call><tool_call>{"name": "g", "arguments": {}}</tool_call>',
             [ToolCall("f", {}), ToolCall("g", {})],
         ),
         ('{"name": "f", "arguments": {"a": "b"}}', [ToolCall("f", {"a": "b"})]),
