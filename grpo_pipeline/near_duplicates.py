@@ -1,0 +1,164 @@
+"""Near-duplicate texts: MinHash signatures by `rensa`, candidates by banding, similarity read off the signatures.
+
+Use, for texts in an order of your own that never changes (such as created_at, id)::
+
+    prompts = frame["prompt"].unique(maintain_order=True)
+    found = signatures(prompts, width=PROMPT_WIDTH)      # (n, 128) numpy array of uint16
+    neighbours(found, threshold=0.8)                     # row, other, similarity; other < row, so `other` is earlier
+    neighbours(found, threshold=0.8, earlier=known)      # row in `found`, other in `known`
+
+A signature depends on its own text alone: not on the other texts, their order, the machine or the number of threads.
+It may therefore be stored (polars keeps the array as a column: `pl.Series(found)`, and `series.to_numpy()` gives it
+back) and compared with signatures made in another week.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from rensa import RMinHash
+
+Signatures = NDArray[np.uint16]
+
+PERMUTATIONS = 128
+SEED = 20260105
+# Bytes of UTF-8 in a shingle. A change touches as many shingles as a shingle is wide, so short prompts get narrow
+# ones. Bytes rather than words: answers in scripts without spaces need no tokenizer.
+PROMPT_WIDTH = 5
+ANSWER_WIDTH = 8
+WIDEST = 8
+
+# The chance that two texts exactly at the threshold share no band, and so are not compared.
+MISSED_AT_THRESHOLD = 0.01
+# Above this many texts in one band, only some of them are compared: the work stays linear in a flood of copies.
+BAND_CROWD = 100
+ROWS_PER_CHUNK = 4096
+PAIRS_PER_CHUNK = 65_536
+
+_PADDING = "\0" * (WIDEST - 1)
+_MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
+
+
+def comparable(text: pl.Expr) -> pl.Expr:
+    """A text as near-duplicates see it: lower case, one space between words, no punctuation at the end of words.
+
+    Signs inside and before words stay, so that C++ and C#, 3.5 and 35, @Ramp and Ramp remain different.
+    """
+    spaced = text.fill_null("").str.to_lowercase().str.replace_all(r"[\x00-\x1f\x7f]", " ")
+    return spaced.str.replace_all(r"[.,;:!?…\"'`]*\s+|[.,;:!?…\"'`\s]+$", " ").str.strip_chars()
+
+
+def signatures(texts: pl.Series | Sequence[str | None], width: int = ANSWER_WIDTH) -> Signatures:
+    """MinHash signatures of texts, one row of 128 numbers each.
+
+    Args:
+        texts: any number of texts; a null counts as empty. All empty texts share one signature, so leave them out.
+        width: bytes in a shingle, 1 to 8; compare only signatures made with the same width.
+
+    Returns:
+        Array of shape (len(texts), 128): the low 16 bits of each minimum, which is all that a comparison needs.
+    """
+    if not 1 <= width <= WIDEST:
+        raise ValueError(f"width must be 1 to {WIDEST}, not {width}")
+    series = pl.Series("text", texts, dtype=pl.String)
+    found = np.empty((len(series), PERMUTATIONS), dtype=np.uint16)
+    for start in range(0, len(series), ROWS_PER_CHUNK):
+        chunk = series.slice(start, ROWS_PER_CHUNK)
+        hashes, offsets = _shingle_hashes(chunk, width)
+        matrix = RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets, PERMUTATIONS, SEED)
+        found[start : start + len(chunk)] = np.array(matrix.to_rows(), dtype=np.uint32).astype(np.uint16)
+    return found
+
+
+def _shingle_hashes(texts: pl.Series, width: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Hashes of every shingle of every text, one after the other, and where each text's begin (one more at the end)."""
+    padded = texts.to_frame("text").select(comparable(pl.col("text")) + _PADDING).to_series().rechunk()
+    _, offset_buffer, bytes_buffer = padded.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()
+    ends = np.frombuffer(offset_buffer, dtype=np.int64)[: len(texts) + 1]
+    content = np.frombuffer(bytes_buffer, dtype=np.uint8)[ends[0] : ends[-1]]
+    # Every byte starts a window of eight; the zeros after each text keep its last windows out of the next text.
+    windows = np.ndarray((len(content) - WIDEST + 1,), dtype="<u8", buffer=content, strides=(1,))
+    shingles = windows[content[: len(windows)] != 0].astype(np.uint64)
+    shingles &= np.uint64((1 << (8 * width)) - 1)
+    lengths = np.diff(ends, prepend=ends[0]) - len(_PADDING)
+    lengths[0] = 0
+    return _mixed(shingles), np.cumsum(lengths).astype(np.uint64)
+
+
+def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Values spread over all 64 bits, in place: letters fill only a part of them."""
+    for factor in _MIX:
+        values ^= values >> np.uint64(31)
+        values *= factor
+    values ^= values >> np.uint64(32)
+    return values
+
+
+def similarities(left: Signatures, right: Signatures) -> NDArray[np.float32]:
+    """Estimated Jaccard similarity of each row of `left` with the same row of `right` (standard error under 0.045)."""
+    return np.mean(left == right, axis=1, dtype=np.float32)
+
+
+def neighbours(found: Signatures, threshold: float, earlier: Signatures | None = None) -> pl.DataFrame:
+    """Rows that are similar, each pair once.
+
+    Args:
+        found: signatures in the caller's fixed order.
+        threshold: least similarity, 0.3 to 1.
+        earlier: signatures to compare with; None compares `found` with itself.
+
+    Returns:
+        `row`, `other` (UInt32) and `similarity` (Float32), sorted by row and other. With `earlier`, `other` is a row
+        of it; without, `other` < `row`. Which pairs are found does not depend on the order of rows, but for texts
+        with more than 100 look-alikes: those are compared with the first of them and with the one before.
+    """
+    if not 0.3 <= threshold <= 1:
+        raise ValueError(f"threshold must be 0.3 to 1, not {threshold}")
+    candidates = _candidates_within(found, threshold) if earlier is None else _candidates(found, earlier, threshold)
+    others = found if earlier is None else earlier
+    measured = [
+        chunk.with_columns(
+            pl.Series("similarity", similarities(found[chunk["row"].to_numpy()], others[chunk["other"].to_numpy()]))
+        ).filter(pl.col("similarity") >= np.float32(threshold))
+        for chunk in candidates.iter_slices(PAIRS_PER_CHUNK)
+    ]
+    empty = candidates.clear().with_columns(similarity=pl.lit(None, dtype=pl.Float32))
+    return pl.concat([empty, *measured]).sort("row", "other")
+
+
+def _rows_per_band(threshold: float) -> int:
+    """The most numbers a band may hold while texts at the threshold are still found."""
+    fitting = [
+        rows for rows in range(1, 33) if (1 - threshold**rows) ** (PERMUTATIONS // rows) <= MISSED_AT_THRESHOLD
+    ]
+    return max(fitting, default=1)
+
+
+def _bands(found: Signatures, threshold: float) -> pl.DataFrame:
+    """One line per row and band: `row`, and `key`, equal where two rows agree in a whole band."""
+    rows = _rows_per_band(threshold)
+    keys = []
+    for band in range(PERMUTATIONS // rows):
+        key = np.full(len(found), band + 1, dtype=np.uint64)
+        for column in range(band * rows, (band + 1) * rows):
+            key = _mixed(key ^ found[:, column])
+        keys.append(pl.DataFrame({"row": np.arange(len(found), dtype=np.uint32), "key": key}))
+    return pl.concat(keys)
+
+
+def _candidates_within(found: Signatures, threshold: float) -> pl.DataFrame:
+    bands = _bands(found, threshold).filter(pl.col("key").is_duplicated())
+    crowded = pl.len().over("key") > BAND_CROWD
+    small, large = bands.filter(~crowded), bands.filter(crowded).sort("key", "row")
+    pairs = small.join(small, on="key").select("row", other="row_right")
+    first = large.select("row", other=pl.col("row").first().over("key"))
+    previous = large.select("row", other=pl.col("row").shift(1).over("key"))
+    return pl.concat([pairs, first, previous]).filter(pl.col("other") < pl.col("row")).unique()
+
+
+def _candidates(found: Signatures, earlier: Signatures, threshold: float) -> pl.DataFrame:
+    known = _bands(earlier, threshold).filter(pl.int_range(pl.len()).over("key") < BAND_CROWD)
+    return _bands(found, threshold).join(known, on="key").select("row", other="row_right").unique()
