@@ -2,10 +2,65 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from grpo_pipeline.errors import PipelineError
+from grpo_pipeline.rewards.weights import resolve_weights
+
+ProfileName = Literal["gpu", "cpu", "tiny"]
 
 
 class TrainingSettings(BaseModel):
-    """How training works; the defaults suit a first run."""
+    """How training works; what is unset comes from the profile."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    profile: Literal["auto"] | ProfileName = Field(
+        "auto", description="Hardware profile; auto: gpu where there is one, else cpu. tiny is for tests."
+    )
+    base_model: str | None = Field(
+        None, description="Hub id or local folder of the base model; unset: the profile's model."
+    )
+    seed: int = Field(0, ge=0, description="Seed of everything random: the same seed and data give the same adapter.")
+
+    warm_start: bool = Field(True, description="Fine-tune on the corrections (SFT) before GRPO.")
+    warm_start_epochs: float | None = Field(None, gt=0, description="Passes over the pairs in the warm start.")
+    warm_start_steps: int | None = Field(None, gt=0, description="Most optimizer steps of the warm start.")
+    warm_start_batch: int | None = Field(None, gt=0, description="Pairs in one optimizer step of the warm start.")
+    warm_start_learning_rate: float | None = Field(None, gt=0, description="Peak learning rate of the warm start.")
+
+    epochs: float | None = Field(None, gt=0, description="Passes over the pairs in GRPO.")
+    steps: int | None = Field(None, gt=0, description="Most optimizer steps of GRPO.")
+    prompts_per_step: int | None = Field(None, gt=0, description="Prompts in one GRPO step.")
+    num_generations: int | None = Field(None, ge=2, description="Answers sampled for each prompt: the group size.")
+    micro_batch: int | None = Field(None, gt=0, description="Answers in one forward and backward pass on one device.")
+    learning_rate: float | None = Field(None, gt=0, description="Peak learning rate of GRPO.")
+    beta: float | None = Field(None, ge=0, description="Weight of the KL penalty to the warm-started policy.")
+    scale_rewards: Literal["batch", "group", "none"] = Field(
+        "batch",
+        description="Spread that advantages are divided by; group blows noise up where answers hardly differ.",
+    )
+    temperature: float = Field(1.0, gt=0, description="Sampling temperature of the answers.")
+    max_prompt_tokens: int | None = Field(
+        None,
+        gt=0,
+        description="Longest prompt, tools included; pairs with a longer one are left out and counted.",
+    )
+    max_completion_tokens: int | None = Field(None, gt=0, description="Longest answer sampled.")
+
+    lora_rank: int | None = Field(None, gt=0, description="Rank of the LoRA adapter, on all linear layers.")
+    save_every: int | None = Field(None, gt=0, description="Optimizer steps between checkpoints.")
+    reward_weights: dict[str, float] = Field(
+        default_factory=dict, description="Changed weights by reward name; 0 takes a reward out."
+    )
+
+    @field_validator("reward_weights")
+    @classmethod
+    def _known_rewards(cls, weights: dict[str, float]) -> dict[str, float]:
+        try:
+            resolve_weights(weights)
+        except PipelineError as error:
+            raise ValueError(str(error)) from error
+        return weights

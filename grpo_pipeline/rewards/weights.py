@@ -1,0 +1,35 @@
+"""The rewards' names and how much each counts; light, so that settings can be checked against it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from grpo_pipeline.errors import PipelineError
+
+DEFAULT_WEIGHTS: dict[str, float] = {
+    "similarity": 1.0,
+    "tool_call": 1.0,
+    "repetition": 0.3,
+    "length_ratio": 0.3,
+    "empty": 0.3,
+    "prompt_copy": 0.3,
+    "leaked_thinking": 0.3,
+    "truncated": 0.3,
+}
+
+
+def resolve_weights(chosen: Mapping[str, float]) -> dict[str, float]:
+    """The weight of every reward in use: the defaults, changed as asked; a weight of 0 takes a reward out.
+
+    Raises:
+        PipelineError: a name is no reward, or nothing is left.
+    """
+    unknown = sorted(set(chosen) - set(DEFAULT_WEIGHTS))
+    if unknown:
+        raise PipelineError(
+            f"reward_weights names {', '.join(unknown)}, which is no reward: choose from {', '.join(DEFAULT_WEIGHTS)}."
+        )
+    weights = {name: weight for name, weight in {**DEFAULT_WEIGHTS, **chosen}.items() if weight != 0}
+    if not weights:
+        raise PipelineError("reward_weights takes every reward out: leave at least one with a weight above 0.")
+    return weights

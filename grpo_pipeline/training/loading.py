@@ -1,0 +1,112 @@
+"""Loads tokenizers and policies, and writes prompts the way the model reads them; training and evaluation share it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from grpo_pipeline.conversation import Message
+from grpo_pipeline.errors import PipelineError
+from grpo_pipeline.training.base_model import BaseModel
+
+# What Qwen3's template says about tools, for templates that say nothing and would drop them.
+TOOLS_TEXT = """# Tools
+
+You may call one or more functions to assist with the user query.
+
+You are provided with function signatures within <tools></tools> XML tags:
+<tools>
+{signatures}
+</tools>
+
+For each function call, return a json object with function name and arguments within <tool_call></tool_call> XML tags:
+<tool_call>
+{{"name": <function-name>, "arguments": <args-json-object>}}
+</tool_call>"""
+
+
+def load_tokenizer(base: BaseModel) -> PreTrainedTokenizerBase:
+    """The base model's tokenizer, padding on the left as generation needs.
+
+    Raises:
+        PipelineError: it cannot be read, or has no chat template.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(base.folder, padding_side="left")
+    except (OSError, ValueError) as error:
+        raise PipelineError(
+            f"The tokenizer of the base model {base.name} cannot be read: the folder needs tokenizer.json and "
+            "tokenizer_config.json."
+        ) from error
+    if not tokenizer.chat_template:
+        raise PipelineError(
+            f"The base model {base.name} has no chat template, so it cannot hold a conversation: choose its instruct "
+            "variant with GRPO_TRAINING__BASE_MODEL."
+        )
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_policy(
+    base: BaseModel, adapter: Path | None = None, *, dtype: str = "float32", trainable: bool = False
+) -> PreTrainedModel | PeftModel:
+    """The base model, with a LoRA adapter on it where one is given, on the CPU or (unless trainable) the GPU.
+
+    Args:
+        dtype: what the base's weights are held in: float32 or bfloat16; a trainable adapter's stay in float32.
+        trainable: the adapter's weights get gradients; moving the model to its device is then the trainer's part.
+
+    Raises:
+        PipelineError: model or adapter cannot be read.
+    """
+    try:
+        model = AutoModelForCausalLM.from_pretrained(base.folder, dtype=getattr(torch, dtype))
+    except (OSError, ValueError) as error:
+        raise PipelineError(
+            f"The base model {base.name} cannot be loaded: its files are damaged or incomplete."
+        ) from error
+    if adapter is not None:
+        if not (adapter / "adapter_config.json").exists():
+            raise PipelineError(f"The folder {adapter} holds no adapter: adapter_config.json is missing.")
+        model = PeftModel.from_pretrained(model, adapter, is_trainable=trainable)
+    if trainable:
+        return model
+    return model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def render_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], tools: str | None = None) -> str:
+    """The text that the model continues with its answer, thinking switched off.
+
+    Args:
+        messages: the conversation up to the answer.
+        tools: JSON list of the tool schemas offered, as the dataset's `tools` column holds it.
+    """
+    conversation: list[Message] = [{"role": item["role"], "content": item["content"]} for item in messages]
+    schemas: list[dict[str, Any]] | None = json.loads(tools) if tools else None
+    if schemas and "tools" not in str(tokenizer.chat_template):
+        conversation, schemas = _with_tools_in_system(conversation, schemas), None
+    text = str(
+        tokenizer.apply_chat_template(
+            conversation, tools=schemas, tokenize=False, add_generation_prompt=True, enable_thinking=False
+        )
+    )
+    # Tokenizers that put the begin token in front would do it a second time.
+    start = tokenizer.bos_token
+    if start and text.startswith(start) and tokenizer("").input_ids[:1] == [tokenizer.bos_token_id]:
+        return text.removeprefix(start)
+    return text
+
+
+def _with_tools_in_system(conversation: list[Message], schemas: list[dict[str, Any]]) -> list[Message]:
+    signatures = "\n".join(json.dumps(schema, ensure_ascii=False) for schema in schemas)
+    text = TOOLS_TEXT.format(signatures=signatures)
+    if conversation[0]["role"] == "system":
+        return [{"role": "system", "content": f"{conversation[0]['content']}\n\n{text}"}, *conversation[1:]]
+    return [{"role": "system", "content": text}, *conversation]

@@ -1,0 +1,147 @@
+"""What training does on which hardware: every setting that is left unset gets its value here."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from grpo_pipeline.rewards.weights import resolve_weights
+from grpo_pipeline.training.settings import ProfileName, TrainingSettings
+
+PACKAGED_SMOLLM2 = "SmolLM2-135M-Instruct"
+TINY_QWEN3 = "tiny-qwen3"
+# CPUs without these run bfloat16 matrix products slower than float32 ones.
+BF16_CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What a process may compute on."""
+
+    gpus: int
+    cpu_bf16: bool
+
+
+class ResolvedTraining(BaseModel):
+    """Training settings with every value decided; fields as in TrainingSettings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    profile: ProfileName
+    base_model: str
+    seed: int
+    warm_start: bool
+    warm_start_epochs: float
+    warm_start_steps: int | None
+    warm_start_batch: int
+    warm_start_learning_rate: float
+    epochs: float
+    steps: int | None
+    prompts_per_step: int
+    num_generations: int
+    micro_batch: int
+    learning_rate: float
+    beta: float
+    scale_rewards: Literal["batch", "group", "none"]
+    temperature: float
+    max_prompt_tokens: int
+    max_completion_tokens: int
+    lora_rank: int
+    save_every: int
+    reward_weights: dict[str, float]
+    dtype: Literal["bfloat16", "float32"]
+    gradient_checkpointing: bool
+
+
+PROFILES: dict[ProfileName, dict[str, Any]] = {
+    "gpu": {
+        "base_model": "Qwen/Qwen3-4B",
+        "warm_start_epochs": 2.0,
+        "warm_start_steps": None,
+        "warm_start_batch": 16,
+        "warm_start_learning_rate": 1e-4,
+        "epochs": 2.0,
+        "steps": None,
+        "prompts_per_step": 32,
+        "num_generations": 8,
+        "micro_batch": 8,
+        "learning_rate": 1e-5,
+        "beta": 0.02,
+        "max_prompt_tokens": 2048,
+        "max_completion_tokens": 512,
+        "lora_rank": 16,
+        "save_every": 10,
+        "gradient_checkpointing": True,
+    },
+    "cpu": {
+        "base_model": PACKAGED_SMOLLM2,
+        "warm_start_epochs": 2.0,
+        "warm_start_steps": 24,
+        "warm_start_batch": 8,
+        "warm_start_learning_rate": 4e-4,
+        "epochs": 1.0,
+        "steps": 8,
+        "prompts_per_step": 4,
+        "num_generations": 4,
+        "micro_batch": 8,
+        "learning_rate": 5e-5,
+        "beta": 0.0,
+        "max_prompt_tokens": 512,
+        "max_completion_tokens": 96,
+        "lora_rank": 16,
+        "save_every": 4,
+        "gradient_checkpointing": False,
+    },
+    "tiny": {
+        "base_model": TINY_QWEN3,
+        "warm_start_epochs": 1.0,
+        "warm_start_steps": 4,
+        "warm_start_batch": 4,
+        "warm_start_learning_rate": 1e-2,
+        "epochs": 1.0,
+        "steps": 4,
+        "prompts_per_step": 2,
+        "num_generations": 4,
+        "micro_batch": 8,
+        "learning_rate": 1e-2,
+        "beta": 0.02,
+        "max_prompt_tokens": 2048,
+        "max_completion_tokens": 16,
+        "lora_rank": 4,
+        "save_every": 2,
+        "gradient_checkpointing": False,
+    },
+}
+
+
+def _visible_gpus() -> int:
+    present = [path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*")]
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is None:
+        return len(present)
+    return min(len(present), len([name for name in chosen.split(",") if name.strip() not in ("", "-1")]))
+
+
+def detect_hardware() -> Hardware:
+    """The NVIDIA GPUs that are visible and whether the CPU is fast in bfloat16, found without loading torch."""
+    cpu = Path("/proc/cpuinfo")
+    flags = re.search(r"^flags\s*:(.*)$", cpu.read_text(), re.MULTILINE) if cpu.exists() else None
+    return Hardware(gpus=_visible_gpus(), cpu_bf16=bool(flags and BF16_CPU_FLAGS & set(flags[1].split())))
+
+
+def resolve(settings: TrainingSettings, hardware: Hardware) -> ResolvedTraining:
+    """Every value that a training run uses: the settings, and the profile's values where they are unset."""
+    profile: ProfileName = settings.profile if settings.profile != "auto" else "gpu" if hardware.gpus else "cpu"
+    stated = {name: value for name, value in settings.model_dump().items() if value is not None}
+    fast_bf16 = profile == "gpu" or (profile == "cpu" and hardware.cpu_bf16)
+    decided = {
+        "profile": profile,
+        "reward_weights": resolve_weights(settings.reward_weights),
+        "dtype": "bfloat16" if fast_bf16 else "float32",
+    }
+    return ResolvedTraining.model_validate({**PROFILES[profile], **stated, **decided})
