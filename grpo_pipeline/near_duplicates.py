@@ -1,15 +1,15 @@
-"""Near-duplicate texts: MinHash signatures by `rensa`, candidates by banding, similarity read off the signatures.
+"""Near-duplicate texts: MinHash signatures by `rensa`, candidates by banding, similarity from the signatures.
 
 Use, for texts in an order of your own that never changes (such as created_at, id)::
 
     prompts = frame["prompt"].unique(maintain_order=True)
     found = signatures(prompts, width=PROMPT_WIDTH)      # (n, 128) numpy array of uint16
-    neighbours(found, threshold=0.8)                     # row, other, similarity; other < row, so `other` is earlier
+    neighbours(found, threshold=0.8)                     # row, other, similarity; `other` < `row` is earlier
     neighbours(found, threshold=0.8, earlier=known)      # row in `found`, other in `known`
 
-A signature depends on its own text alone: not on the other texts, their order, the machine or the number of threads.
-It may therefore be stored (polars keeps the array as a column: `pl.Series(found)`, and `series.to_numpy()` gives it
-back) and compared with signatures made in another week.
+A signature depends on its own text alone: not on the other texts, their order, the machine or the threads. It may
+therefore be stored (polars keeps the array as a column: `pl.Series(found)`, and `series.to_numpy()` gives it back)
+and compared with signatures made in another week.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ Signatures = NDArray[np.uint16]
 
 PERMUTATIONS = 128
 SEED = 20260105
-# Bytes of UTF-8 in a shingle. A change touches as many shingles as a shingle is wide, so short prompts get narrow
-# ones. Bytes rather than words: answers in scripts without spaces need no tokenizer.
+# Bytes of UTF-8 in a shingle. A change touches as many shingles as a shingle is wide, so short prompts get
+# narrow ones. Bytes rather than words: answers in scripts without spaces need no tokenizer.
 PROMPT_WIDTH = 5
 ANSWER_WIDTH = 8
 WIDEST = 8
 
 # The chance that two texts exactly at the threshold share no band, and so are not compared.
 MISSED_AT_THRESHOLD = 0.01
-# Above this many texts in one band, only some of them are compared: the work stays linear in a flood of copies.
+# Above this many texts in one band, only some of them are compared: a flood of copies costs linear work.
 BAND_CROWD = 100
-ROWS_PER_CHUNK = 4096
+BYTES_PER_CHUNK = 1 << 20
 PAIRS_PER_CHUNK = 65_536
 
 _PADDING = "\0" * (WIDEST - 1)
@@ -43,43 +43,60 @@ _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
 
 
 def comparable(text: pl.Expr) -> pl.Expr:
-    """A text as near-duplicates see it: lower case, one space between words, no punctuation at the end of words.
+    """A text as near-duplicates see it: lower case, single spaces, no punctuation after words.
 
     Signs inside and before words stay, so that C++ and C#, 3.5 and 35, @Ramp and Ramp remain different.
+    Applied twice it changes nothing more; a null becomes the empty text.
     """
-    spaced = text.fill_null("").str.to_lowercase().str.replace_all(r"[\x00-\x1f\x7f]", " ")
-    return spaced.str.replace_all(r"[.,;:!?…\"'`]*\s+|[.,;:!?…\"'`\s]+$", " ").str.strip_chars()
+    # Most texts are plain ASCII, which NFKC leaves alone at a high price.
+    foreign = pl.when(text.str.len_bytes() != text.str.len_chars()).then(text)
+    folded = pl.coalesce(foreign.str.normalize("NFKC"), text, pl.lit("")).str.to_lowercase()
+    bare = folded.str.replace_all(r"[.,;:!?…\"'`]+[\s\x00-\x1f\x7f]", " ")
+    single = bare.str.replace_all(r"[\s\x00-\x1f\x7f]{2,}|[\t\x00-\x1f\x7f]", " ")
+    return single.str.strip_chars_start().str.strip_chars_end(" .,;:!?…\"'`")
 
 
-def signatures(texts: pl.Series | Sequence[str | None], width: int = ANSWER_WIDTH) -> Signatures:
+def signatures(
+    texts: pl.Series | Sequence[str | None], width: int = ANSWER_WIDTH, *, prepared: bool = False
+) -> Signatures:
     """MinHash signatures of texts, one row of 128 numbers each.
 
     Args:
-        texts: any number of texts; a null counts as empty. All empty texts share one signature, so leave them out.
+        texts: any number of texts; a null counts as empty. All empty texts are alike, so leave them out.
         width: bytes in a shingle, 1 to 8; compare only signatures made with the same width.
+        prepared: the texts went through `comparable` already.
 
     Returns:
-        Array of shape (len(texts), 128): the low 16 bits of each minimum, which is all that a comparison needs.
+        Array of shape (len(texts), 128): the low 16 bits of each minimum, enough to compare.
     """
     if not 1 <= width <= WIDEST:
         raise ValueError(f"width must be 1 to {WIDEST}, not {width}")
-    series = pl.Series("text", texts, dtype=pl.String)
-    found = np.empty((len(series), PERMUTATIONS), dtype=np.uint16)
-    for start in range(0, len(series), ROWS_PER_CHUNK):
-        chunk = series.slice(start, ROWS_PER_CHUNK)
-        hashes, offsets = _shingle_hashes(chunk, width)
+    frame = pl.Series("text", texts, dtype=pl.String).to_frame()
+    whole = pl.col("text").fill_null("") if prepared else comparable(pl.col("text"))
+    padded = frame.select(whole + _PADDING).to_series()
+    found = np.empty((len(padded), PERMUTATIONS), dtype=np.uint16)
+    for start, end in _chunks(padded):
+        hashes, offsets = _shingle_hashes(padded[start:end], width)
         matrix = RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets, PERMUTATIONS, SEED)
-        found[start : start + len(chunk)] = np.array(matrix.to_rows(), dtype=np.uint32).astype(np.uint16)
+        found[start:end] = np.array(matrix.to_rows(), dtype=np.uint32).astype(np.uint16)
     return found
 
 
-def _shingle_hashes(texts: pl.Series, width: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Hashes of every shingle of every text, one after the other, and where each text's begin (one more at the end)."""
-    padded = texts.to_frame("text").select(comparable(pl.col("text")) + _PADDING).to_series().rechunk()
-    _, offset_buffer, bytes_buffer = padded.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()
-    ends = np.frombuffer(offset_buffer, dtype=np.int64)[: len(texts) + 1]
+def _chunks(padded: pl.Series) -> list[tuple[int, int]]:
+    """Runs of rows of about `BYTES_PER_CHUNK`: their hashes stay near the processor's cache."""
+    if padded.is_empty():
+        return []
+    ends = padded.str.len_bytes().cast(pl.Int64).cum_sum().to_numpy()
+    cuts = np.flatnonzero(np.diff(ends // BYTES_PER_CHUNK, prepend=-1))
+    return list(zip(cuts.tolist(), [*cuts[1:].tolist(), len(padded)], strict=True))
+
+
+def _shingle_hashes(padded: pl.Series, width: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Hashes of every text's shingles, one text after the other, and the offsets at which each text begins."""
+    _, offset_buffer, bytes_buffer = padded.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()
+    ends = np.frombuffer(offset_buffer, dtype=np.int64)[: len(padded) + 1]
     content = np.frombuffer(bytes_buffer, dtype=np.uint8)[ends[0] : ends[-1]]
-    # Every byte starts a window of eight; the zeros after each text keep its last windows out of the next text.
+    # Every byte starts a window of eight; the zeros after each text keep its last windows out of the next.
     windows = np.ndarray((len(content) - WIDEST + 1,), dtype="<u8", buffer=content, strides=(1,))
     shingles = windows[content[: len(windows)] != 0].astype(np.uint64)
     shingles &= np.uint64((1 << (8 * width)) - 1)
@@ -98,8 +115,9 @@ def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def similarities(left: Signatures, right: Signatures) -> NDArray[np.float32]:
-    """Estimated Jaccard similarity of each row of `left` with the same row of `right` (standard error under 0.045)."""
-    return np.mean(left == right, axis=1, dtype=np.float32)
+    """Estimated Jaccard similarity of each row of `left` with that of `right` (standard error < 0.045)."""
+    shares: NDArray[np.float32] = np.mean(left == right, axis=1, dtype=np.float32)
+    return shares
 
 
 def neighbours(found: Signatures, threshold: float, earlier: Signatures | None = None) -> pl.DataFrame:
@@ -111,30 +129,28 @@ def neighbours(found: Signatures, threshold: float, earlier: Signatures | None =
         earlier: signatures to compare with; None compares `found` with itself.
 
     Returns:
-        `row`, `other` (UInt32) and `similarity` (Float32), sorted by row and other. With `earlier`, `other` is a row
-        of it; without, `other` < `row`. Which pairs are found does not depend on the order of rows, but for texts
-        with more than 100 look-alikes: those are compared with the first of them and with the one before.
+        `row`, `other` (UInt32) and `similarity` (Float32), sorted by row and other. With `earlier`, `other` is
+        a row of it; without, `other` < `row`. Which pairs are found does not depend on the order of rows, except
+        among more than 100 look-alikes: those are compared with the first of them and with the one before.
     """
     if not 0.3 <= threshold <= 1:
         raise ValueError(f"threshold must be 0.3 to 1, not {threshold}")
-    candidates = _candidates_within(found, threshold) if earlier is None else _candidates(found, earlier, threshold)
     others = found if earlier is None else earlier
-    measured = [
-        chunk.with_columns(
-            pl.Series("similarity", similarities(found[chunk["row"].to_numpy()], others[chunk["other"].to_numpy()]))
-        ).filter(pl.col("similarity") >= np.float32(threshold))
-        for chunk in candidates.iter_slices(PAIRS_PER_CHUNK)
-    ]
-    empty = candidates.clear().with_columns(similarity=pl.lit(None, dtype=pl.Float32))
-    return pl.concat([empty, *measured]).sort("row", "other")
+    candidates = _within(found, threshold) if earlier is None else _between(found, earlier, threshold)
+    measured = [_measured(chunk, found, others) for chunk in candidates.iter_slices(PAIRS_PER_CHUNK)]
+    near = pl.col("similarity") >= pl.lit(threshold, dtype=pl.Float32)
+    return pl.concat([_measured(candidates.clear(), found, others), *measured]).filter(near).sort("row", "other")
+
+
+def _measured(pairs: pl.DataFrame, found: Signatures, others: Signatures) -> pl.DataFrame:
+    similarity = similarities(found[pairs["row"].to_numpy()], others[pairs["other"].to_numpy()])
+    return pairs.with_columns(pl.Series("similarity", similarity, dtype=pl.Float32))
 
 
 def _rows_per_band(threshold: float) -> int:
     """The most numbers a band may hold while texts at the threshold are still found."""
-    fitting = [
-        rows for rows in range(1, 33) if (1 - threshold**rows) ** (PERMUTATIONS // rows) <= MISSED_AT_THRESHOLD
-    ]
-    return max(fitting, default=1)
+    missed = {rows: (1 - threshold**rows) ** (PERMUTATIONS // rows) for rows in range(1, 33)}
+    return max(rows for rows, share in missed.items() if share <= MISSED_AT_THRESHOLD)
 
 
 def _bands(found: Signatures, threshold: float) -> pl.DataFrame:
@@ -149,7 +165,7 @@ def _bands(found: Signatures, threshold: float) -> pl.DataFrame:
     return pl.concat(keys)
 
 
-def _candidates_within(found: Signatures, threshold: float) -> pl.DataFrame:
+def _within(found: Signatures, threshold: float) -> pl.DataFrame:
     bands = _bands(found, threshold).filter(pl.col("key").is_duplicated())
     crowded = pl.len().over("key") > BAND_CROWD
     small, large = bands.filter(~crowded), bands.filter(crowded).sort("key", "row")
@@ -159,6 +175,6 @@ def _candidates_within(found: Signatures, threshold: float) -> pl.DataFrame:
     return pl.concat([pairs, first, previous]).filter(pl.col("other") < pl.col("row")).unique()
 
 
-def _candidates(found: Signatures, earlier: Signatures, threshold: float) -> pl.DataFrame:
+def _between(found: Signatures, earlier: Signatures, threshold: float) -> pl.DataFrame:
     known = _bands(earlier, threshold).filter(pl.int_range(pl.len()).over("key") < BAND_CROWD)
     return _bands(found, threshold).join(known, on="key").select("row", other="row_right").unique()
