@@ -8,6 +8,7 @@ from grpo_pipeline.errors import PipelineError
 
 DEFAULT_WEIGHTS: dict[str, float] = {
     "similarity": 1.0,
+    "closeness": 0.5,
     "tool_call": 1.0,
     "repetition": 0.3,
     "length_ratio": 0.3,
