@@ -8,7 +8,6 @@ from contextlib import contextmanager
 import psycopg
 
 from grpo_pipeline.config import Settings
-from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.postgres.embedded import EmbeddedPostgres
 from grpo_pipeline.postgres.migrations import migrate
 from grpo_pipeline.postgres.opening import connect

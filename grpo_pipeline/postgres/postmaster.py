@@ -6,20 +6,35 @@ import os
 import signal
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from grpo_pipeline.errors import PipelineError
 
 _STOP_SECONDS = 60.0
+# Counted from 0: after pid, folder, start time, port, socket folder, address and shared memory.
+_STATUS_LINE = 7
 
 
-def data_owner(data: Path) -> int | None:
-    """The pid of the server that runs on the data folder; none if its pid file is gone, stale or of another program."""
+@dataclass(frozen=True)
+class Postmaster:
+    """A living server process, the port it serves, and whether it takes connections by now."""
+
+    pid: int
+    port: int
+    ready: bool
+
+
+def find_postmaster(data: Path) -> Postmaster | None:
+    """The server that runs on the data folder; none if its pid file is gone, stale or of another program."""
     try:
-        pid = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
-    except (OSError, ValueError):
+        lines = (data / "postmaster.pid").read_text().split("\n")
+        pid, port = int(lines[0]), int(lines[3])
+    except (OSError, ValueError, IndexError):
         return None
-    return pid if str(data) in _command_line(pid) else None
+    if str(data) not in _command_line(pid):
+        return None
+    return Postmaster(pid, port, ready=len(lines) > _STATUS_LINE and lines[_STATUS_LINE].strip() == "ready")
 
 
 def stop_postmaster(data: Path, how: signal.Signals) -> bool:
@@ -32,9 +47,10 @@ def stop_postmaster(data: Path, how: signal.Signals) -> bool:
     Raises:
         PipelineError: it did not end.
     """
-    pid = data_owner(data)
-    if pid is None:
+    found = find_postmaster(data)
+    if found is None:
         return False
+    pid = found.pid
     for sign in (how, signal.SIGQUIT):
         _send(pid, sign)
         deadline = time.monotonic() + _STOP_SECONDS

@@ -15,7 +15,13 @@ _WRONG_LOGIN = (
     "fe_sendauth", "no such user", "wrong password", "authentication failed",
 )  # fmt: skip
 _NO_TLS = ("server does not support ssl", "ssl was required", "ssl negotiation", "requires ssl")
-_LOST = ("server closed the connection", "terminating connection", "connection is lost", "connection reset", "eof detected")
+_LOST = (
+    "server closed the connection",
+    "terminating connection",
+    "connection is lost",
+    "connection reset",
+    "eof detected",
+)
 
 
 def connection_problem(detail: str, url: str) -> PipelineError:

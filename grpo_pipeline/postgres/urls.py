@@ -91,6 +91,12 @@ def redact_url(url: str) -> str:
     return without_secrets.render("postgresql", None if parts.password is None else "***")
 
 
+def split_password(url: str) -> tuple[str, str | None]:
+    """The normal URL without its password, and the password."""
+    parts = _parse(normalize_database_url(url))
+    return parts.render("postgresql", None), parts.password
+
+
 def host_of(url: str) -> str:
     """The host name in the URL, for messages."""
     parts = _parse(url)
