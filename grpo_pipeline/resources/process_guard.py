@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import TextIO
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 # What the command gets to end by itself after each signal; SIGKILL needs none but the kernel's own time.
 GRACE_SECONDS = {signal.SIGINT: 10.0, signal.SIGTERM: 5.0, signal.SIGKILL: 5.0}

@@ -32,6 +32,10 @@ process_guard.GRACE_SECONDS = {signal.SIGINT: 0.3, signal.SIGTERM: 0.3, signal.S
 process_guard.LOCK_WAIT_SECONDS = 0.5
 sys.exit(process_guard.run_guarded(Path(sys.argv[1]), sys.argv[2:], sys.stdin))
 """
+HOLDER = """
+import subprocess, sys
+subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, start_new_session=True).wait()
+"""
 
 Start = Callable[..., subprocess.Popen[bytes]]
 
@@ -93,7 +97,7 @@ def test_nothing_survives_a_kill_of_the_process_that_held_the_lifeline(tmp_path:
         [
             sys.executable,
             "-c",
-            "import subprocess, sys; subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, start_new_session=True).wait()",
+            HOLDER,
             sys.executable,
             "-c",
             IMPATIENT,

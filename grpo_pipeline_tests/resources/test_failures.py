@@ -1,0 +1,29 @@
+from collections.abc import Iterator
+
+import dagster as dg
+
+from grpo_pipeline.errors import PipelineError
+from grpo_pipeline.resources.failures import fails_clearly
+
+
+def test_bad_data_fails_the_step_once_with_its_own_sentence() -> None:
+    attempts = []
+
+    @dg.asset(retry_policy=dg.RetryPolicy(max_retries=3))
+    @fails_clearly
+    def agent_feedback() -> Iterator[dg.MaterializeResult[None]]:
+        """Rows of one week."""
+        attempts.append(1)
+        raise PipelineError("The table public.agent_feedback does not exist: run `grpo-pipeline db migrate`.")
+        yield dg.MaterializeResult()
+
+    assert agent_feedback.get_asset_spec().description == "Rows of one week."
+    result = dg.materialize([agent_feedback], raise_on_error=False)
+    failed = result.all_events[-2] if not result.success else None
+    data = next(event.step_failure_data for event in result.all_events if event.is_step_failure)
+    assert failed
+    assert len(attempts) == 1
+    assert data.user_failure_data is not None
+    assert data.user_failure_data.description == (
+        "The table public.agent_feedback does not exist: run `grpo-pipeline db migrate`."
+    )
