@@ -1,0 +1,42 @@
+"""Waits until nothing that is still uncommitted can add rows to a week that is over."""
+
+from __future__ import annotations
+
+import time
+
+from grpo_pipeline.errors import PipelineError
+from grpo_pipeline.postgres.connection import transaction
+from grpo_pipeline.weeks import Week
+
+POLL_SECONDS = 0.5
+
+
+def wait_for_commit_barrier(url: str, week: Week, timeout: float) -> bool:
+    """Whether every transaction that wrote before the week's end was seen to end within `timeout` seconds.
+
+    A transaction that is still open then may commit rows of the week later; its fingerprint shows them afterwards.
+
+    Raises:
+        PipelineError: by the server's clock the week is not over, or the database cannot be used.
+    """
+    deadline = time.monotonic() + timeout
+    with transaction(url) as connection:
+        row = connection.execute(
+            "select clock_timestamp() >= %s, pg_snapshot_xmax(pg_current_snapshot())::text", (week.end,)
+        ).fetchone()
+    assert row is not None
+    over, barrier = row[0], int(row[1])
+    if not over:
+        raise PipelineError(f"Week {week.key} is not over by the database's clock: wait until {week.end:%Y-%m-%d} UTC.")
+    while _oldest_running(url) < barrier:
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+def _oldest_running(url: str) -> int:
+    with transaction(url) as connection:
+        row = connection.execute("select pg_snapshot_xmin(pg_current_snapshot())::text").fetchone()
+    assert row is not None
+    return int(row[0])
