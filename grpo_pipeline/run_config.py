@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from typing import Any, Literal, Optional, TypeVar, Union, get_args, get_origin
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import dagster as dg
 from pydantic import BaseModel, Field, ValidationError, create_model
@@ -13,7 +13,7 @@ from grpo_pipeline.errors import PipelineError
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
 
-def _config_type(annotation: object) -> object:
+def _config_type(annotation: object) -> Any:  # noqa: ANN401
     """The nearest type that Dagster's config system knows."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
@@ -28,7 +28,7 @@ def _config_type(annotation: object) -> object:
 def launchpad_config(settings: type[BaseModel]) -> type[dg.Config]:
     """A Dagster config class with every field of a settings model, all of them optional."""
     fields: dict[str, Any] = {
-        name: (Optional[_config_type(field.annotation)], Field(None, description=field.description))  # type: ignore[misc]
+        name: (_config_type(field.annotation) | None, Field(None, description=field.description))
         for name, field in settings.model_fields.items()
     }
     return create_model(settings.__name__.replace("Settings", "Config"), __base__=dg.Config, **fields)
