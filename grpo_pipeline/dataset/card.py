@@ -22,14 +22,7 @@ tags:
 - preference
 - trl
 - dpo
-configs:
-- config_name: default
-  data_files:
-  - split: train
-    path: train.parquet
-  - split: test
-    path: held_out.parquet
----
+{splits}---
 
 # Preference pairs up to the week of {week}
 
@@ -39,7 +32,7 @@ Content hash: `{hash}`.
 ```python
 from datasets import load_dataset
 
-pairs = load_dataset("path/to/this/folder")  # splits: train, test (held out)
+pairs = load_dataset("path/to/this/folder")  # splits: train, and test for the held-out pairs
 ```
 
 ## Columns
@@ -78,6 +71,7 @@ def dataset_card(dataset: PreferenceDataset) -> str:
     settings, counts = dataset.settings, dataset.counts
     excluded = dataset.excluded.group_by("reason").len().sort("reason")
     return CARD.format(
+        splits=_splits(dataset),
         week=dataset.week.key,
         first=dataset.week.shift(1 - settings.lookback_weeks).key,
         lookback=settings.lookback_weeks,
@@ -93,6 +87,19 @@ def dataset_card(dataset: PreferenceDataset) -> str:
         ),
         excluded=_excluded(excluded),
     )
+
+
+def _splits(dataset: PreferenceDataset) -> str:
+    """The header's list of splits; `datasets` refuses a file without rows, so an empty side is not listed."""
+    listed = [
+        f"  - split: {split}\n    path: {name}\n"
+        for split, name, rows in (
+            ("train", "train.parquet", dataset.train),
+            ("test", "held_out.parquet", dataset.held_out),
+        )
+        if len(rows)
+    ]
+    return "configs:\n- config_name: default\n  data_files:\n" + "".join(listed) if listed else ""
 
 
 def _excluded(reasons: pl.DataFrame) -> str:
