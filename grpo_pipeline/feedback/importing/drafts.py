@@ -66,7 +66,7 @@ def check_draft(draft: FeedbackDraft, now: datetime) -> CheckedFeedback:
     feedback_type = draft.feedback_type
     if not isinstance(feedback_type, str) or feedback_type not in FEEDBACK_TYPES:
         raise RecordError(f"feedbackType is none of {', '.join(FEEDBACK_TYPES)}")
-    if feedback_type == "edit" and not (draft.corrections or "").strip():
+    if feedback_type == "edit" and draft.corrections is None:
         raise RecordError("an edit without corrections")
     score = _score(draft.score)
     if feedback_type == "rating" and score is None:
