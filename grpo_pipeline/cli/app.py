@@ -7,6 +7,8 @@ import sys
 import typer
 from rich.console import Console
 
+from grpo_pipeline.cli.database import database_app
+from grpo_pipeline.cli.development import dev
 from grpo_pipeline.errors import PipelineError
 
 app = typer.Typer(
@@ -16,6 +18,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+app.command()(dev)
+app.add_typer(database_app)
 
 
 def main() -> None:
