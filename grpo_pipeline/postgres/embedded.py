@@ -88,7 +88,6 @@ class EmbeddedPostgres:
             if self._server is not None:
                 self._server.wait()
                 self._server = None
-            (self.root / "server.json").unlink(missing_ok=True)
             if self.ephemeral and self._place is not None:
                 shutil.rmtree(self._place, ignore_errors=True)
                 self._place = None
