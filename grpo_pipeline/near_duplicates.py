@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from rensa import RMinHash
 
 Signatures = NDArray[np.uint16]
+Groups = NDArray[np.uint64]
 
 PERMUTATIONS = 128
 SEED = 20260105
@@ -120,13 +121,22 @@ def similarities(left: Signatures, right: Signatures) -> NDArray[np.float32]:
     return shares
 
 
-def neighbours(found: Signatures, threshold: float, earlier: Signatures | None = None) -> pl.DataFrame:
+def neighbours(
+    found: Signatures,
+    threshold: float,
+    earlier: Signatures | None = None,
+    *,
+    groups: Groups | None = None,
+    earlier_groups: Groups | None = None,
+) -> pl.DataFrame:
     """Rows that are similar, each pair once.
 
     Args:
         found: signatures in the caller's fixed order.
         threshold: least similarity, 0.3 to 1.
         earlier: signatures to compare with; None compares `found` with itself.
+        groups: a number for each row of `found`; only rows of equal numbers are compared.
+        earlier_groups: the same for `earlier`.
 
     Returns:
         `row`, `other` (UInt32) and `similarity` (Float32), sorted by row and other. With `earlier`, `other` is
@@ -135,8 +145,9 @@ def neighbours(found: Signatures, threshold: float, earlier: Signatures | None =
     """
     if not 0.3 <= threshold <= 1:
         raise ValueError(f"threshold must be 0.3 to 1, not {threshold}")
+    bands = _bands(found, threshold, groups)
     others = found if earlier is None else earlier
-    candidates = _within(found, threshold) if earlier is None else _between(found, earlier, threshold)
+    candidates = _within(bands) if earlier is None else _between(bands, _bands(others, threshold, earlier_groups))
     measured = [_measured(chunk, found, others) for chunk in candidates.iter_slices(PAIRS_PER_CHUNK)]
     near = pl.col("similarity") >= pl.lit(threshold, dtype=pl.Float32)
     return pl.concat([_measured(candidates.clear(), found, others), *measured]).filter(near).sort("row", "other")
@@ -153,28 +164,31 @@ def _rows_per_band(threshold: float) -> int:
     return max(rows for rows, share in missed.items() if share <= MISSED_AT_THRESHOLD)
 
 
-def _bands(found: Signatures, threshold: float) -> pl.DataFrame:
-    """One line per row and band: `row`, and `key`, equal where two rows agree in a whole band."""
+def _bands(found: Signatures, threshold: float, groups: Groups | None) -> pl.DataFrame:
+    """One line per row and band: `row`, and `key`, equal where two rows of a group agree in a whole band."""
     rows = _rows_per_band(threshold)
+    start = np.zeros(len(found), dtype=np.uint64) if groups is None else groups
     keys = []
     for band in range(PERMUTATIONS // rows):
-        key = np.full(len(found), band + 1, dtype=np.uint64)
+        key = start + np.uint64(band + 1)
         for column in range(band * rows, (band + 1) * rows):
             key = _mixed(key ^ found[:, column])
         keys.append(pl.DataFrame({"row": np.arange(len(found), dtype=np.uint32), "key": key}))
     return pl.concat(keys)
 
 
-def _within(found: Signatures, threshold: float) -> pl.DataFrame:
-    bands = _bands(found, threshold).filter(pl.col("key").is_duplicated())
+def _within(bands: pl.DataFrame) -> pl.DataFrame:
+    """Rows that share a band, each pair once."""
+    shared = bands.filter(pl.col("key").is_duplicated())
     crowded = pl.len().over("key") > BAND_CROWD
-    small, large = bands.filter(~crowded), bands.filter(crowded).sort("key", "row")
+    small, large = shared.filter(~crowded), shared.filter(crowded).sort("key", "row")
     pairs = small.join(small, on="key").select("row", other="row_right")
     first = large.select("row", other=pl.col("row").first().over("key"))
     previous = large.select("row", other=pl.col("row").shift(1).over("key"))
     return pl.concat([pairs, first, previous]).filter(pl.col("other") < pl.col("row")).unique()
 
 
-def _between(found: Signatures, earlier: Signatures, threshold: float) -> pl.DataFrame:
-    known = _bands(earlier, threshold).filter(pl.int_range(pl.len()).over("key") < BAND_CROWD)
-    return _bands(found, threshold).join(known, on="key").select("row", other="row_right").unique()
+def _between(bands: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Rows that share a band with one of the first known rows in it, each pair once."""
+    fewer = known.filter(pl.int_range(pl.len()).over("key") < BAND_CROWD)
+    return bands.join(fewer, on="key").select("row", other="row_right").unique()
