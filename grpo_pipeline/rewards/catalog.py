@@ -2,7 +2,7 @@
 
 A reward is a plain picklable function `(completions, **columns) -> list[float | None]`. The columns, one value for each
 completion: `chosen` (the correction), `rejected` (the answer it corrects), `question` (the prompt as plain text) and
-`truncated` (whether the completion was cut). None means that the reward does not apply.
+`cut` (whether the completion was cut). None means that the reward does not apply.
 """
 
 from __future__ import annotations

@@ -68,6 +68,6 @@ def leaked_thinking(completions: Sequence[str], **columns: object) -> list[float
     return [-1.0 if THINKING.search(text) else 0.0 for text in completions]
 
 
-def truncated(completions: Sequence[str], truncated: Sequence[bool], **columns: object) -> list[float | None]:
+def truncated(completions: Sequence[str], cut: Sequence[bool], **columns: object) -> list[float | None]:
     """Found no end: -1 where the answer was cut at the longest length allowed."""
-    return [-1.0 if cut else 0.0 for cut in truncated]
+    return [-1.0 if was_cut else 0.0 for was_cut in cut]

@@ -28,7 +28,7 @@ TINY_CONFIG = {
     "head_dim": 16,
     "max_position_embeddings": 8192,
     "tie_word_embeddings": True,
-    "initializer_range": 0.02,
+    "initializer_range": 0.2,
 }
 
 

@@ -12,7 +12,7 @@ COLUMNS = {
     "chosen": ["It grew 80%.", "It grew 80%."],
     "rejected": ["It grew.", "It grew."],
     "question": ["How much did it grow?", "How much did it grow?"],
-    "truncated": [False, True],
+    "cut": [False, True],
 }
 
 

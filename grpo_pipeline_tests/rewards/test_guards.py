@@ -60,12 +60,12 @@ def test_leaked_thinking(completion: str, expected: float) -> None:
 
 
 def test_truncated() -> None:
-    assert guards.truncated(["cut", "whole"], truncated=[True, False]) == [-1.0, 0.0]
+    assert guards.truncated(["cut", "whole"], cut=[True, False]) == [-1.0, 0.0]
 
 
 @given(st.text(max_size=80), st.text(max_size=80), st.text(max_size=80))
 def test_guards_stay_between_minus_one_and_nothing(completion: str, chosen: str, question: str) -> None:
-    columns = {"chosen": [chosen], "question": [question], "truncated": [False]}
+    columns = {"chosen": [chosen], "question": [question], "cut": [False]}
     for guard in (guards.repetition, guards.length_ratio, guards.empty, guards.prompt_copy, guards.leaked_thinking):
         (score,) = guard([completion], **columns)
         assert score is not None

@@ -1,0 +1,81 @@
+"""Second phase: GRPO, which samples groups of answers and moves towards those with the higher reward."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from peft import PeftModel
+from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallback
+from trl import GRPOConfig, GRPOTrainer
+
+from grpo_pipeline.training.batches import process_rank, split_batch
+from grpo_pipeline.training.checkpoints import MarkWhole
+from grpo_pipeline.training.data import TrainingData, grpo_dataset
+from grpo_pipeline.training.policy import trainer_options
+from grpo_pipeline.training.profiles import ResolvedTraining
+from grpo_pipeline.training.samples import SampleRecorder
+
+PHASE = "GRPO"
+# Raises the ceiling for tokens that get likelier, which keeps answers varied (DAPO, https://arxiv.org/abs/2503.14476).
+CLIP_HIGH = 0.28
+
+
+def grpo_steps(pairs: int, resolved: ResolvedTraining) -> int:
+    """Optimizer steps of GRPO."""
+    wanted = max(1, math.ceil(pairs * resolved.epochs / resolved.prompts_per_step))
+    return min(wanted, resolved.steps or wanted)
+
+
+def end_tokens(model: PeftModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Every token that ends an answer; Qwen3 has two."""
+    stated = model.generation_config.eos_token_id
+    listed = stated if isinstance(stated, list) else [stated] if stated is not None else []
+    return [tokenizer.eos_token_id, *listed]
+
+
+def train_grpo(
+    model: PeftModel,
+    data: TrainingData,
+    tokenizer: PreTrainedTokenizerBase,
+    resolved: ResolvedTraining,
+    folder: Path,
+    completions: Path,
+    checkpoint: Path | None,
+    callback: TrainerCallback,
+) -> GRPOTrainer:
+    """Train an adapter on the rewards, from a checkpoint where there is one."""
+    answers = resolved.prompts_per_step * resolved.num_generations
+    micro_batch, accumulation = split_batch(answers, resolved.micro_batch, "prompts_per_step x num_generations")
+    recorder = SampleRecorder(completions, resolved.reward_weights, end_tokens(model, tokenizer), process_rank())
+    trainer = GRPOTrainer(
+        model=model,
+        reward_funcs=recorder.rewards(),
+        args=GRPOConfig(
+            output_dir=str(folder),
+            per_device_train_batch_size=micro_batch,
+            # Also the generations a batch of answers is used for: anything else would not resume exactly, as
+            # answers sampled before a checkpoint are not part of it.
+            gradient_accumulation_steps=accumulation,
+            steps_per_generation=accumulation,
+            num_iterations=1,
+            num_generations=resolved.num_generations,
+            max_completion_length=resolved.max_completion_tokens,
+            learning_rate=resolved.learning_rate,
+            max_steps=grpo_steps(len(data.sampled), resolved),
+            temperature=resolved.temperature,
+            beta=resolved.beta,
+            loss_type="dr_grpo",
+            scale_rewards=resolved.scale_rewards,
+            epsilon_high=CLIP_HIGH,
+            mask_truncated_completions=True,
+            reward_weights=list(resolved.reward_weights.values()),
+            **trainer_options(resolved),
+        ),
+        train_dataset=grpo_dataset(data),
+        processing_class=tokenizer,
+        callbacks=[callback, MarkWhole()],
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    return trainer

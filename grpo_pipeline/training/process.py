@@ -1,0 +1,106 @@
+"""What surrounds the heavy work of a process of its own: its exit code, its last words, and its end with its parent."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+from grpo_pipeline.errors import PipelineError
+from grpo_pipeline.training.batches import process_rank
+from grpo_pipeline.training.locks import exclusive
+from grpo_pipeline.training.watching import SilentWatcher, Watcher, watched
+
+EXIT_ERROR = 1
+EXIT_INTERRUPTED = 130
+LOCK_WAIT_SECONDS = 60.0
+_PR_SET_PDEATHSIG = 1
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# How libraries that write files by themselves report a full disk.
+_NO_SPACE_WORDS = (
+    "no space left on device",
+    "disk quota exceeded",
+    "file too large",
+    "os error 28",
+    "pytorchstreamwriter failed",
+)
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when the one that launched it for a run is gone, so that no orphan trains on.
+
+    Only where a launcher watches over it: a person's own shell may end before the run does.
+    """
+    launched = "DAGSTER_PIPES_CONTEXT" in os.environ or "TORCHELASTIC_RUN_ID" in os.environ
+    if sys.platform != "linux" or not launched:
+        return
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    found = [error]
+    while (cause := found[-1].__cause__ or found[-1].__context__) is not None:
+        found.append(cause)
+    return found
+
+
+def explained(error: BaseException, output: Path) -> str | None:
+    """One sentence about an error that a person can put right, or None where it is a fault of the program."""
+    if isinstance(error, PipelineError):
+        return str(error)
+    if type(error).__name__ == "OutOfMemoryError":
+        return (
+            "The GPU has too little memory: lower GRPO_TRAINING__MICRO_BATCH or "
+            "GRPO_TRAINING__MAX_COMPLETION_TOKENS, or choose a smaller base model."
+        )
+    for link in _chain(error):
+        number = link.errno if isinstance(link, OSError) else None
+        if number in _NO_SPACE or any(words in str(link).lower() for words in _NO_SPACE_WORDS):
+            return (
+                f"The disk of {output} is full: free some space and run again, which goes on from the last checkpoint."
+            )
+        if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return f"{output} cannot be written: give the user who runs this write access, or choose another folder."
+    return None
+
+
+def _owned(output: Path) -> AbstractContextManager[None]:
+    """Make the output folder and keep other runs out of it; the lock lies beside it, as the folder is published."""
+    output.mkdir(parents=True, exist_ok=True)
+    busy = f"Another process (number {{holder}}) is still writing {output}: wait for it or stop it, then run again."
+    return exclusive(output.parent / f".{output.name}.lock", wait_seconds=LOCK_WAIT_SECONDS, busy=busy)
+
+
+def run_process(work: Callable[[Watcher], None], output: Path) -> int:
+    """Do a process's work and return its exit code: 0, 1 after an error, 130 when interrupted.
+
+    An error that a person can put right is one line on standard error that starts with "Error:".
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
+    logging.getLogger("grpo_pipeline").setLevel(logging.INFO)
+    first = process_rank() == 0
+    try:
+        with (
+            _owned(output) if first else nullcontext(),
+            watched() if first else nullcontext(SilentWatcher()) as watcher,
+        ):
+            work(watcher)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except Exception as error:
+        sentence = explained(error, output)
+        if sentence is None:
+            raise
+        if first or not isinstance(error, PipelineError):
+            sys.stderr.write(f"Error: {sentence}\n")
+        return EXIT_ERROR
+    return 0
