@@ -6,9 +6,11 @@ import sys
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from grpo_pipeline.cli.database import database_app
 from grpo_pipeline.cli.development import dev
+from grpo_pipeline.cli.models import models_app
 from grpo_pipeline.errors import PipelineError
 
 app = typer.Typer(
@@ -19,6 +21,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.command()(dev)
+app.add_typer(models_app)
 app.add_typer(database_app)
 
 
@@ -27,5 +30,5 @@ def main() -> None:
     try:
         app()
     except PipelineError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[red]Error:[/red] {error}", highlight=False)
+        Console(stderr=True, soft_wrap=True).print(f"[red]Error:[/red] {escape(str(error))}", highlight=False)
         sys.exit(1)
