@@ -10,7 +10,9 @@ from rich.markup import escape
 
 from grpo_pipeline.cli.database import database_app
 from grpo_pipeline.cli.development import dev
+from grpo_pipeline.cli.importing import import_command
 from grpo_pipeline.cli.models import models_app
+from grpo_pipeline.cli.weeks import weeks_app
 from grpo_pipeline.errors import PipelineError
 
 app = typer.Typer(
@@ -20,7 +22,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+app.command("import")(import_command)
 app.command()(dev)
+app.add_typer(weeks_app)
 app.add_typer(models_app)
 app.add_typer(database_app)
 
