@@ -51,11 +51,11 @@ METRICS = (
     Metric(
         "length_deviation",
         "length deviation",
-        "How far the sampled answers' lengths are from the correction's, in doublings: 1 is twice or half as long.",
+        "How far sampled answers' lengths are from the correction's: 1 is twice or half as long, 4 the most counted.",
         -1,
     ),
     Metric("truncated", "cut-off answers", "Share of sampled answers that reached the length limit.", -1),
-    Metric("length_ratio", "length ratio", "Length of the sampled answers over the correction's, in tokens.", 0),
+    Metric("length_ratio", "length ratio", "Length of the sampled answers over the correction's, in characters.", 0),
     Metric(NON_FINITE, "non-finite values", "Log-probabilities per pair that are not finite numbers.", 0),
 )
 

@@ -34,7 +34,7 @@ def _level_lines(table: pl.DataFrame) -> list[str]:
     present = set(table["model"].unique())
     models = [model for model in MODELS if model in present]
     cells = {
-        (metric, model): f"{mean:.3f}{_span(low, high)}"
+        (metric, model): f"{mean:.3g}{_span(low, high)}"
         for metric, model, mean, low, high in table.select("metric", "model", "mean", "low", "high").iter_rows()
     }
     lines = [f"| metric | {' | '.join(models)} |", "|---" * (len(models) + 1) + "|"]
@@ -50,11 +50,11 @@ def _difference_lines(comparisons: pl.DataFrame) -> list[str]:
         "|---|---|---|---|---|---|",
     ]
     for row in comparisons.sort("against", descending=True, maintain_order=True).iter_rows(named=True):
-        difference = f"{row['difference']:+.3f}{_span(row['low'], row['high'], '+')}"
-        reach = "" if row["detectable_effect"] is None else f"{row['detectable_effect']:.3f}"
+        difference = f"{row['difference']:+.3g}{_span(row['low'], row['high'], '+')}"
+        reach = "" if row["detectable_effect"] is None else f"{row['detectable_effect']:.3g}"
         lines.append(f"| {row['against']} | {row['label']} | {row['role']} | {difference} | {row['state']} | {reach} |")
     return lines
 
 
 def _span(low: float | None, high: float | None, sign: str = "") -> str:
-    return "" if low is None or high is None else f" ({low:{sign}.3f} to {high:{sign}.3f})"
+    return "" if low is None or high is None else f" ({low:{sign}.3g} to {high:{sign}.3g})"

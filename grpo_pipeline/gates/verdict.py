@@ -157,7 +157,8 @@ def _in_words(item: Comparison) -> str:
     if interval.low is None or interval.high is None:
         bounds = "no interval"
     else:
-        bounds = f"{100 * interval.confidence:.4g} % interval {_number(interval.low, True)} to {_number(interval.high, True)}"
+        ends = f"{_number(interval.low, True)} to {_number(interval.high, True)}"
+        bounds = f"{100 * interval.confidence:.4g} % interval {ends}"
     return (
         f"{item.metric.label} {_number(interval.mean, True)} against {MODEL_WORDS[item.against]} "
         f"({bounds}, {_count(interval.pairs, 'pair')} of {_count(interval.contributors, 'contributor')})"
@@ -165,8 +166,7 @@ def _in_words(item: Comparison) -> str:
 
 
 def _number(value: float, signed: bool = False) -> str:
-    # Adding zero turns a rounded -0.000 into 0.000.
-    return f"{round(value, 3) + 0.0:{'+' if signed else ''}.3f}"
+    return f"{value:{'+' if signed else ''}.3g}" if value else "0"
 
 
 def _count(number: int, noun: str) -> str:

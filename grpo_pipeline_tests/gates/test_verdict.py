@@ -39,7 +39,7 @@ def test_no_difference_is_inconclusive_and_says_what_the_sample_could_have_shown
     reach = found.minimum_detectable_effect["contrastive_similarity"]
     assert reach is not None
     assert 0.02 < reach < 0.2
-    assert f"contrastive similarity {reach:.3f}" in found.reason
+    assert f"contrastive similarity {reach:.3g}" in found.reason
 
 
 def test_a_primary_metric_that_is_credibly_worse_fails_even_beside_an_improvement() -> None:

@@ -1,0 +1,91 @@
+"""What one evaluation is asked to do, and how much of it the hardware allows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from grpo_pipeline.errors import PipelineError
+from grpo_pipeline.evaluation.settings import EvaluationSettings
+from grpo_pipeline.training.profiles import Hardware
+
+
+class EvaluationRun(BaseModel):
+    """The content of the config file of one evaluation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    held_out: Path
+    """Parquet with id, contributor, prompt, chosen, rejected and tools, as the dataset holds them."""
+    output_dir: Path
+    home: Path
+    base_model: str
+    candidate_adapter: Path
+    incumbent_adapter: Path | None = None
+    incumbent_base_model: str | None = None
+    """Where the incumbent was trained on another base model than the candidate."""
+    settings: EvaluationSettings = EvaluationSettings()
+
+
+class Sizes(BaseModel):
+    """Settings with every size decided; fields as in EvaluationSettings."""
+
+    model_config = ConfigDict(frozen=True)
+
+    max_pairs: int
+    answers_per_prompt: int
+    max_new_tokens: int
+    max_prompt_tokens: int
+    max_scored_tokens: int
+    batch_size: int
+    temperature: float
+    seed: int
+    dtype: str
+
+
+ON_GPU = {
+    "max_pairs": 400,
+    "answers_per_prompt": 4,
+    "max_new_tokens": 512,
+    "max_prompt_tokens": 2048,
+    "max_scored_tokens": 1024,
+}
+ON_CPU = {
+    "max_pairs": 60,
+    "answers_per_prompt": 2,
+    "max_new_tokens": 64,
+    "max_prompt_tokens": 512,
+    "max_scored_tokens": 256,
+}
+
+
+def resolve_sizes(settings: EvaluationSettings, hardware: Hardware) -> Sizes:
+    """Every size that an evaluation uses: the settings, and the hardware's values where they are unset."""
+    stated = {name: value for name, value in settings.model_dump().items() if value is not None}
+    dtype = "bfloat16" if hardware.gpus or hardware.cpu_bf16 else "float32"
+    return Sizes.model_validate({**(ON_GPU if hardware.gpus else ON_CPU), **stated, "dtype": dtype})
+
+
+def read_run(path: Path) -> EvaluationRun:
+    """The evaluation that a config file describes.
+
+    Raises:
+        PipelineError: the file cannot be read or names something that is not there.
+    """
+    try:
+        run = EvaluationRun.model_validate_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PipelineError(f"The config file {path} cannot be read: {error.strerror}.") from error
+    except ValidationError as error:
+        faults = [
+            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+            for fault in error.errors(include_input=False, include_url=False)
+        ]
+        raise PipelineError(f"The config file {path} cannot be used: {'; '.join(faults)}.") from error
+    if not run.held_out.is_file():
+        raise PipelineError(f"The held-out pairs {run.held_out} do not exist: materialize preference_dataset first.")
+    for adapter in (run.candidate_adapter, run.incumbent_adapter):
+        if adapter and not (adapter / "adapter_config.json").exists():
+            raise PipelineError(f"The folder {adapter} holds no adapter: adapter_config.json is missing.")
+    return run
