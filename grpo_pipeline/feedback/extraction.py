@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from grpo_pipeline.feedback.snapshot import Snapshot
 from grpo_pipeline.feedback.tables import Table
 from grpo_pipeline.weeks import Week
 
-ROW_GROUP_BYTES = 64 * 1024 * 1024
+ROW_GROUP_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -83,20 +84,36 @@ def _write(target: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -
 
 
 def _write_row_groups(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> int:
-    """Row groups by bytes, so that memory stays the same however long the texts are."""
+    """Compress one row group while the rows of the next arrive, and never hold more than these two."""
     rows = 0
-    waiting: list[pa.RecordBatch] = []
-    with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as writer:
-        for batch in batches:
-            rows += batch.num_rows
-            # The driver's own notes on each column are left out: they are no part of the contract.
-            waiting.append(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
-            if sum(part.nbytes for part in waiting) >= ROW_GROUP_BYTES:
-                writer.write_table(pa.Table.from_batches(waiting))
-                waiting = []
-        if waiting:
-            writer.write_table(pa.Table.from_batches(waiting))
+    writing: Future[None] | None = None
+    with (
+        ThreadPoolExecutor(max_workers=1) as compressor,
+        pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as writer,
+    ):
+        for group in _row_groups(schema, batches):
+            if writing is not None:
+                writing.result()
+            writing = compressor.submit(writer.write_table, group)
+            rows += group.num_rows
+        if writing is not None:
+            writing.result()
     return rows
+
+
+def _row_groups(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Row groups by bytes, so that memory stays the same however long the texts are."""
+    waiting: list[pa.RecordBatch] = []
+    size = 0
+    for batch in batches:
+        # The driver's own notes on each column are left out: they are no part of the contract.
+        waiting.append(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
+        size += batch.nbytes
+        if size >= ROW_GROUP_BYTES:
+            yield pa.Table.from_batches(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield pa.Table.from_batches(waiting)
 
 
 def _unwritable(target: Path, error: OSError) -> PipelineError:
