@@ -1,0 +1,41 @@
+"""What the UI shows of an evaluation: tables of numbers, never an answer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from grpo_pipeline.artifacts import Artifact
+from grpo_pipeline.assets.reporting import table_of
+from grpo_pipeline.gates.report import verdict_markdown
+from grpo_pipeline.gates.verdict import PromotionVerdict
+
+
+def evaluation_views(evaluation: Artifact) -> dict[str, Any]:
+    """The verdict with its tables, and one number per metric and model to follow over the weeks."""
+    path = evaluation.path / "evaluation.json"
+    if not path.exists():
+        return {}
+    result = json.loads(path.read_text(encoding="utf-8"))
+    verdict = PromotionVerdict(
+        **result["verdict"],
+        table=pl.DataFrame(result["levels"], infer_schema_length=None),
+        comparisons=pl.DataFrame(result["comparisons"], infer_schema_length=None),
+        minimum_detectable_effect=result["minimum_detectable_effect"],
+        pairs=result["pairs"],
+        contributors=result["contributors"],
+    )
+    numbers = {
+        f"{row['metric']} ({row['model']})": float(row["mean"]) for row in result["levels"] if row["mean"] is not None
+    }
+    return {
+        "candidate": evaluation.manifest["candidate"],
+        "incumbent": evaluation.manifest["incumbent"] or "none",
+        "decision": dg.MetadataValue.md(verdict_markdown(verdict)),
+        "levels": table_of(verdict.table),
+        "differences": table_of(verdict.comparisons),
+        **numbers,
+    }
