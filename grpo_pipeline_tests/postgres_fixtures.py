@@ -27,7 +27,7 @@ from grpo_pipeline_tests.system_packages import require_program
 
 _DEBIAN_PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 # Ends the program when its standard input closes, so also when the tests are killed.
-_UNTIL_INPUT_ENDS = '"$@" & read _; kill -QUIT $!; wait'
+_UNTIL_INPUT_ENDS = '"$@" & read _; kill -{how} $!; wait'
 _names = itertools.count(1)
 
 
@@ -83,7 +83,7 @@ def debian_server() -> Iterator[Server]:
         subprocess.run([*initdb, str(data)], check=True, capture_output=True, cwd="/", **ordinary_user())
         settings = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        with running([postgres, "-D", str(data), *options], port):
+        with running([postgres, "-D", str(data), *options], port, "QUIT"):
             yield Server(f"postgresql://postgres@127.0.0.1:{port}/postgres?sslmode=disable")
 
 
@@ -131,7 +131,7 @@ def pgbouncer_port(postgres_server: Server) -> Iterator[int]:
             f"auth_type = scram-sha-256\nauth_file = {users}\nserver_tls_sslmode = disable\n"
             "pool_mode = transaction\ndefault_pool_size = 2\nmax_client_conn = 200\nlogfile =\n"
         )
-        with running([program, "-q", str(config)], port):
+        with running([program, "-q", str(config)], port, "TERM"):
             yield port
 
 
@@ -163,11 +163,12 @@ def folder_of_ordinary_user() -> Iterator[Path]:
 
 
 @contextmanager
-def running(command: list[str], port: int) -> Iterator[None]:
-    """A program that serves a port until the end of the block, or of the tests."""
-    wrapped = ["/bin/sh", "-c", _UNTIL_INPUT_ENDS, "sh", *command]
-    quiet = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(wrapped, cwd="/", start_new_session=True, **quiet, **ordinary_user()) as process:
+def running(command: list[str], port: int, how_to_stop: str) -> Iterator[None]:
+    """A program that serves a port until the end of the block, or of the tests, and ends at once on that signal."""
+    wrapped = ["/bin/sh", "-c", _UNTIL_INPUT_ENDS.format(how=how_to_stop), "sh", *command]
+    options = ordinary_user() | {"cwd": "/", "start_new_session": True}
+    null = subprocess.DEVNULL
+    with subprocess.Popen(wrapped, stdin=subprocess.PIPE, stdout=null, stderr=null, **options) as process:
         deadline = time.monotonic() + 60
         while not _answers(port):
             assert process.poll() is None, f"{command[0]} ended at once"
