@@ -21,7 +21,7 @@ from grpo_pipeline.checks import CHECKS
 from grpo_pipeline.resources.artifact_store import ArtifactStoreResource
 from grpo_pipeline.resources.feedback_store import FeedbackStoreResource
 from grpo_pipeline.resources.model_registry import ModelRegistryResource
-from grpo_pipeline.resources.trainer import Trainer
+from grpo_pipeline.resources.trainer import LaunchSettings, Trainer
 
 defs = dg.Definitions(
     assets=[
@@ -41,7 +41,7 @@ defs = dg.Definitions(
         "feedback_store": FeedbackStoreResource(),
         "artifact_store": ArtifactStoreResource(),
         "model_registry": ModelRegistryResource(),
-        "trainer": Trainer(),
+        "trainer": Trainer(**LaunchSettings().model_dump()),
     },
     # The heavy steps run in processes of their own; a process for each of the others would only cost its start.
     executor=dg.in_process_executor,

@@ -15,7 +15,7 @@ from grpo_pipeline.registry.registry import ModelRegistry
 from grpo_pipeline.resources.artifact_store import ArtifactStoreResource
 from grpo_pipeline.resources.failures import fails_clearly
 from grpo_pipeline.resources.model_registry import ModelRegistryResource
-from grpo_pipeline.verdict import Verdict
+from grpo_pipeline.verdict import Status, Verdict
 
 PROMOTER = "grpo-pipeline"
 
@@ -63,7 +63,7 @@ def decide(registry: ModelRegistry, policy: Artifact, evaluation: Artifact) -> t
         )
     promotion = registry.promote(version, PROMOTER, stated["reason"])
     if promotion.outcome == "refused":
-        status = "fail" if stated["status"] == "fail" else "inconclusive"
+        status: Status = "fail" if stated["status"] == "fail" else "inconclusive"
         return False, Verdict(status, f"{carried_forward(incumbent)} {promotion.reason}")
     return True, Verdict("pass", f"{version} is the champion: {stated['reason']}")
 

@@ -17,6 +17,7 @@ from typing import IO, Any, Literal
 
 import dagster as dg
 from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from grpo_pipeline.resources.process_guard import EXIT_LOCKED, STOP_SECONDS
 
@@ -60,6 +61,15 @@ def failure(module: str, code: int, sentence: str | None) -> dg.Failure:
     )
 
 
+class LaunchSettings(BaseSettings):
+    """How heavy modules are started: GRPO_LAUNCH_LAUNCHER and GRPO_LAUNCH_PROCESSES, also read from `.env`."""
+
+    model_config = SettingsConfigDict(env_prefix="GRPO_LAUNCH_", env_file=".env", extra="ignore", frozen=True)
+
+    launcher: Launcher = Field("python", description="How processes are started: python, accelerate or torchrun.")
+    processes: int = Field(1, ge=1, description="How many processes, usually one a GPU; python starts one.")
+
+
 class _StandardError(threading.Thread):
     """Passes a process's standard error on and keeps its last error sentence."""
 
@@ -79,8 +89,8 @@ class _StandardError(threading.Thread):
 class Trainer(dg.ConfigurableResource[Any]):
     """Runs a heavy module in its own processes, streams its progress, and stops all of it with the step."""
 
-    launcher: Launcher = Field("python", description="How the processes are started: python, accelerate or torchrun.")
-    processes: int = Field(1, ge=1, description="How many processes, usually one a GPU; python starts one.")
+    launcher: Launcher = Field(default="python", description=LaunchSettings.model_fields["launcher"].description)
+    processes: int = Field(default=1, description=LaunchSettings.model_fields["processes"].description)
 
     def run(
         self, context: dg.AssetExecutionContext, module: str, config: Mapping[str, Any], working_directory: Path

@@ -1,0 +1,3 @@
+from grpo_pipeline_tests.project import project
+
+__all__ = ["project"]
