@@ -54,8 +54,12 @@ class Detector:
 
     @property
     def prefilter(self) -> str:
-        """The pattern without look-ahead, for polars: proposes as much or more."""
-        return _LOOK_AHEAD.sub("", self.pattern)
+        """The pattern for polars, which proposes as much or more.
+
+        Without look-ahead, which its engine lacks; and with ASCII's word boundaries, as Unicode's make it a hundred
+        times slower on text that is not all ASCII.
+        """
+        return _LOOK_AHEAD.sub("", self.pattern).replace(r"\b", r"(?-u:\b)")
 
 
 _LOOK_AHEAD = re.compile(r"\(\?![^)]*\)")
@@ -267,26 +271,26 @@ DETECTORS: tuple[Detector, ...] = (
     *(Detector(PHONE, pattern, _national_phone) for pattern in _NATIONAL),
     Detector(PHONE, _CALLED_PHONE, _national_phone),
 )
-_COMPILED = tuple((re.compile(detector.pattern), detector) for detector in DETECTORS)
 
 
-def findings(text: str, regions: Sequence[str]) -> list[Finding]:
+def findings(text: str, regions: Sequence[str], detectors: Sequence[Detector] = DETECTORS) -> list[Finding]:
     """The personal data in a text, in order, without overlaps.
 
     Args:
         text: any text.
         regions: two-letter countries whose phone numbers are known without a country code, such as US.
+        detectors: those to ask, in this order.
     """
     claimed: list[Finding] = []
-    for found in _proposed(text, regions):
+    for found in _proposed(text, regions, detectors):
         if all(found.end <= other.start or found.start >= other.end for other in claimed):
             claimed.append(found)
     return sorted(claimed, key=lambda finding: finding.start)
 
 
-def _proposed(text: str, regions: Sequence[str]) -> Iterator[Finding]:
-    for expression, detector in _COMPILED:
-        for match in expression.finditer(text):
+def _proposed(text: str, regions: Sequence[str], detectors: Sequence[Detector]) -> Iterator[Finding]:
+    for detector in detectors:
+        for match in re.finditer(detector.pattern, text):
             found = detector.check(match, regions)
             if found:
                 yield found

@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import compress
 from typing import Any
 
 import polars as pl
 
 from grpo_pipeline.conversation import format_prompt, parse_prompt, plain_text
-from grpo_pipeline.curation.detectors import DETECTORS, findings
+from grpo_pipeline.curation.detectors import DETECTORS, Detector, findings
 
 _PROPOSED = "|".join(f"(?:{detector.prefilter})" for detector in DETECTORS)
 _PLACEHOLDER = re.compile(r"<([A-Z]+(?:_[A-Z]+)*)_([0-9]{1,9})>")
@@ -26,9 +27,10 @@ _PLACEHOLDER = re.compile(r"<([A-Z]+(?:_[A-Z]+)*)_([0-9]{1,9})>")
 class Redactor:
     """Hands out one row's placeholders, numbered in the order of appearance."""
 
-    def __init__(self, regions: Sequence[str], texts: Sequence[str]) -> None:
+    def __init__(self, regions: Sequence[str], detectors: Sequence[Detector], texts: Sequence[str]) -> None:
         self.counts: Counter[str] = Counter()
         self._regions = regions
+        self._detectors = detectors
         self._names: dict[tuple[str, str], str] = {}
         # Placeholders that stand in the texts already keep their meaning.
         self._taken: Counter[str] = Counter()
@@ -39,7 +41,7 @@ class Redactor:
     def redact(self, text: str) -> str:
         """The text with placeholders for its personal data."""
         parts, end = [], 0
-        for found in findings(text, self._regions):
+        for found in findings(text, self._regions, self._detectors):
             parts += [text[end : found.start], self._placeholder(found.kind, found.value)]
             end = found.end
         return "".join([*parts, text[end:]])
@@ -79,11 +81,12 @@ def with_redacted_texts(
     """
     columns = ("prompt", *answers, "tools")
     given = (*columns, "plain_prompt")
-    proposed = pl.any_horizontal(pl.col(name).str.contains(_PROPOSED).fill_null(False) for name in columns)
+    read = _as_read(answers)
+    candidates = frame.select("row", *given).filter(_contain(read, _PROPOSED))
     total: Counter[str] = Counter()
     changed = []
-    for row in frame.select("row", *given).filter(proposed).iter_rows(named=True):
-        counts = _redact_row(row, answers, regions)
+    for row, detectors in zip(candidates.iter_rows(named=True), _proposing(candidates, read), strict=True):
+        counts = _redact_row(row, answers, regions, detectors)
         if counts:
             total += counts
             changed.append({**row, "flags": [f"redacted_{kind.lower()}" for kind in sorted(counts)]})
@@ -102,9 +105,30 @@ def with_redacted_texts(
     ).drop(f"{name}_new" for name in given), total
 
 
-def _redact_row(row: dict[str, Any], answers: tuple[str, ...], regions: Sequence[str]) -> Counter[str]:
+def _as_read(answers: tuple[str, ...]) -> list[pl.Expr]:
+    """A row's texts without JSON's escapes, which would hide where a word begins."""
+    escapes = pl.col("tools").str.replace_all(r"\\[nrtbf]", " ")
+    return [pl.col("plain_prompt"), *(pl.col(name) for name in answers), escapes]
+
+
+def _contain(texts: Sequence[pl.Expr], pattern: str) -> pl.Expr:
+    return pl.any_horizontal(text.str.contains(pattern).fill_null(False) for text in texts)
+
+
+def _proposing(candidates: pl.DataFrame, texts: Sequence[pl.Expr]) -> Iterator[list[Detector]]:
+    """For each row, the detectors whose pattern occurs in it, so that Python need not try the others."""
+    found = candidates.select(
+        _contain(texts, detector.prefilter).alias(str(number)) for number, detector in enumerate(DETECTORS)
+    )
+    for row in found.iter_rows():
+        yield list(compress(DETECTORS, row))
+
+
+def _redact_row(
+    row: dict[str, Any], answers: tuple[str, ...], regions: Sequence[str], detectors: Sequence[Detector]
+) -> Counter[str]:
     """Replaces a row's personal data in place and counts it by kind."""
-    redactor = Redactor(regions, [text for text in row.values() if isinstance(text, str)])
+    redactor = Redactor(regions, detectors, [text for text in row.values() if isinstance(text, str)])
     row["prompt"] = redactor.redact_prompt(row["prompt"])
     row["plain_prompt"] = plain_text(row["prompt"])
     for name in answers:
