@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from psycopg.pq import PGconn, Ping
 
 from grpo_pipeline.postgres.embedded import EmbeddedPostgres
 from grpo_pipeline.postgres.migrations import migrate
@@ -185,5 +186,4 @@ def free_port() -> int:
 
 
 def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    return PGconn.ping(f"host=127.0.0.1 port={port} sslmode=disable connect_timeout=5".encode()) == Ping.OK

@@ -143,6 +143,8 @@ def _locked_transaction(connection: psycopg.Connection) -> Iterator[None]:
         connection.execute("set local statement_timeout = 0")
         connection.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
         connection.execute("set local client_min_messages = warning")
+        # Waiting for that lock does not refresh what the server remembers of schemas and tables; reading any one does.
+        connection.execute("select from pg_catalog.pg_namespace limit 0")
         yield
 
 

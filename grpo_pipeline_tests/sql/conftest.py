@@ -12,24 +12,23 @@ from grpo_pipeline_tests.postgres_fixtures import Server
 
 @pytest.fixture(params=["postgres_server", "postgres_15_server"], ids=["18", "15"])
 def server(request: pytest.FixtureRequest) -> Server:
-    return request.getfixturevalue(request.param)
+    server = request.getfixturevalue(request.param)
+    assert isinstance(server, Server)
+    return server
 
 
 @pytest.fixture
-def database_url(server: Server) -> Iterator[str]:
-    with server.fresh_database("migrated") as url:
-        yield url
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(database_url, autocommit=True) as connection:
+def database(server: Server) -> Iterator[psycopg.Connection]:
+    """A migrated database in a transaction that is rolled back: a database of its own for every test takes longer."""
+    with (
+        psycopg.connect(server.database("scratch"), autocommit=True) as connection,
+        connection.transaction(force_rollback=True),
+    ):
         yield connection
 
 
 @pytest.fixture
-def scratch(server: Server) -> Iterator[psycopg.Connection]:
-    """A transaction that is rolled back, for the many tests that a fresh database each would only slow down."""
-    with psycopg.connect(server.database("scratch"), autocommit=True) as connection:
-        with connection.transaction(force_rollback=True):
-            yield connection
+def fresh_database(server: Server) -> Iterator[psycopg.Connection]:
+    """A migrated database of the test's own, where every statement is committed."""
+    with server.fresh_database("migrated") as url, psycopg.connect(url, autocommit=True) as connection:
+        yield connection

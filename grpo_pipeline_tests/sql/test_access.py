@@ -62,16 +62,18 @@ TRIES = [
 
 
 @pytest.mark.parametrize("attempt", TRIES, ids=lambda attempt: f"{attempt.role}: {attempt.statement[:60]}")
-def test_each_role_may_do_its_part_and_nothing_else(scratch: psycopg.Connection, attempt: Try) -> None:
-    user = add_user(scratch)
-    add_feedback(scratch, user_id=user)
-    assert _try(scratch, attempt, user if attempt.signed_in else None) == attempt.outcome
-
-
-def test_feedback_belongs_to_whoever_is_signed_in_and_is_timed_by_the_server(database: psycopg.Connection) -> None:
+def test_each_role_may_do_its_part_and_nothing_else(database: psycopg.Connection, attempt: Try) -> None:
     user = add_user(database)
-    assert _try(database, Try("authenticated", INSERT, 1), user) == 1
-    rows = database.execute(
+    add_feedback(database, user_id=user)
+    assert _try(database, attempt, user if attempt.signed_in else None) == attempt.outcome
+
+
+def test_feedback_belongs_to_whoever_is_signed_in_and_is_timed_by_the_server(
+    fresh_database: psycopg.Connection,
+) -> None:
+    user = add_user(fresh_database)
+    assert _try(fresh_database, Try("authenticated", INSERT, 1), user) == 1
+    rows = fresh_database.execute(
         "select f.user_id, p.user_id, f.created_at > now() - interval '1 minute'"
         " from agent_feedback f join preference_pairs p on p.feedback_id = f.id"
     ).fetchall()

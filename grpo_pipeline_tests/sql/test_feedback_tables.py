@@ -36,10 +36,10 @@ BIG = "x" * 262_145
     ],
 )
 def test_feedback_that_no_stage_could_read_is_refused(
-    scratch: psycopg.Connection, values: dict[str, object], rule: str
+    database: psycopg.Connection, values: dict[str, object], rule: str
 ) -> None:
     with pytest.raises(errors.CheckViolation) as refused:
-        add_feedback(scratch, **values)
+        add_feedback(database, **values)
     assert refused.value.diag.constraint_name == rule
 
 
@@ -59,17 +59,17 @@ def test_feedback_that_no_stage_could_read_is_refused(
     ],
 )
 def test_a_pair_that_no_stage_could_read_is_refused(
-    scratch: psycopg.Connection, values: dict[str, object], rule: str
+    database: psycopg.Connection, values: dict[str, object], rule: str
 ) -> None:
     with pytest.raises(errors.CheckViolation) as refused:
-        add_pair(scratch, **values)
+        add_pair(database, **values)
     assert refused.value.diag.constraint_name == rule
 
 
 @pytest.mark.parametrize("column", ["prompt", "response"])
-def test_feedback_without_prompt_or_response_is_refused(scratch: psycopg.Connection, column: str) -> None:
+def test_feedback_without_prompt_or_response_is_refused(database: psycopg.Connection, column: str) -> None:
     with pytest.raises(errors.NotNullViolation):
-        add_feedback(scratch, **{column: None})
+        add_feedback(database, **{column: None})
 
 
 def test_text_of_every_script_and_the_bounds_of_every_rule_are_taken(database: psycopg.Connection) -> None:
@@ -82,7 +82,7 @@ def test_the_same_key_of_the_same_user_is_the_same_feedback(database: psycopg.Co
     ada, grace = add_user(database), add_user(database)
     for user in (ada, grace, None):
         add_feedback(database, user_id=user, idempotency_key="message-1")
-        with pytest.raises(errors.UniqueViolation):
+        with pytest.raises(errors.UniqueViolation), database.transaction():
             add_feedback(database, user_id=user, idempotency_key="message-1")
     add_feedback(database, user_id=ada)
     add_feedback(database, user_id=ada)
@@ -99,16 +99,16 @@ def test_every_update_moves_the_update_time_and_a_client_cannot_set_it(database:
 
 
 @pytest.mark.parametrize("table", ["agent_feedback", "preference_pairs"])
-def test_the_fingerprint_of_a_week_is_read_from_the_index_alone(database: psycopg.Connection, table: str) -> None:
+def test_the_fingerprint_of_a_week_is_read_from_the_index_alone(fresh_database: psycopg.Connection, table: str) -> None:
     # Without it a page only becomes all-visible a little later.
-    database.execute("set synchronous_commit = on")
-    database.execute(
+    fresh_database.execute("set synchronous_commit = on")
+    fresh_database.execute(
         "insert into agent_feedback (feedback_type, prompt, response, corrections)"
         " select 'edit', 'p', 'r', 'c' from generate_series(1, 2000)"
     )
-    database.execute(f"vacuum analyze {table}".encode())
-    database.execute("set enable_seqscan = off")
-    plan = database.execute(
+    fresh_database.execute(f"vacuum analyze {table}".encode())
+    fresh_database.execute("set enable_seqscan = off")
+    plan = fresh_database.execute(
         "explain select count(*), sum(uuid_hash_extended(id, (extract(epoch from updated_at) * 1e6)::bigint)::numeric)"
         f" from {table} where created_at >= '2026-01-05+00' and created_at < '2126-01-05+00'".encode()
     ).fetchall()

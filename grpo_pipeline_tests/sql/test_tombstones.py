@@ -48,6 +48,6 @@ def test_a_row_deleted_again_after_a_restore_counts_as_deleted_now(database: psy
 @pytest.mark.parametrize("table", ["agent_feedback", "preference_pairs", "feedback_tombstones", "model_versions"])
 def test_truncate_is_refused(database: psycopg.Connection, table: str) -> None:
     add_feedback(database)
-    with pytest.raises(errors.RaiseException, match="refused"):
+    with pytest.raises(errors.RaiseException, match="refused"), database.transaction():
         database.execute(f"truncate {table} cascade".encode())
     assert count(database, "agent_feedback") == 1

