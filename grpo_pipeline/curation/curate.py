@@ -18,7 +18,6 @@ from grpo_pipeline.curation.duplicates import (
     with_comparable_texts,
     with_signatures,
 )
-from grpo_pipeline.curation.personal_data import with_redacted_texts
 from grpo_pipeline.curation.rules import PAIR_RULES, VOTE_RULES, failing_rows
 from grpo_pipeline.curation.settings import CurationSettings
 from grpo_pipeline.curation.sieve import Sieve
@@ -126,6 +125,9 @@ def _redacted(
 ) -> pl.DataFrame:
     if not settings.redact:
         return rows.with_columns(flags=pl.lit([], dtype=pl.List(pl.String)))
+    # Loading its libraries takes longer than all the rest of this stage's code: not before a week needs them.
+    from grpo_pipeline.curation.personal_data import with_redacted_texts
+
     replaced, counts = with_redacted_texts(rows, answers, settings.phone_regions)
     redacted.update(counts)
     return replaced
