@@ -14,7 +14,7 @@ from rich.table import Table
 from grpo_pipeline.config import Settings, load_settings
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.feedback.importing.importer import ImportReport, import_feedback
-from grpo_pipeline.feedback.importing.sources import source_name
+from grpo_pipeline.feedback.importing.sources import read_source, source_name
 from grpo_pipeline.postgres.connection import resolve_database_url
 from grpo_pipeline.weeks import Week, last_complete_week, weeks_between
 
@@ -57,10 +57,15 @@ def import_command(
     """
     settings = load_settings()
     chosen = _weeks(settings, first, last, weeks)
+    # A source that is not there is told before a database starts.
+    read_source(source, split)
     path = rejects or settings.home / "imports" / f"{source_name(source)}.rejects.jsonl"
     url = resolve_database_url(settings)
     with Progress(
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[read]:,} records"), TimeElapsedColumn()
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[read]:,} records"),
+        TimeElapsedColumn(),
     ) as bar:
         task = bar.add_task(f"Importing {source_name(source)}", total=None, read=0)
 
@@ -120,7 +125,8 @@ def _show(report: ImportReport, weeks: list[Week]) -> None:
         table.add_row(kind, f"{count:,}")
     _console.print(table)
     if report.rejected:
-        _console.print(f"{report.rejected:,} rejected; every line and reason is in {report.rejects_file}:")
+        where = f"{report.rejected:,} rejected; every line and reason is in {report.rejects_file}:"
+        _console.print(where, markup=False)
         shown = list(report.reasons.items())
         for reason, count in shown[:SHOWN_REASONS]:
             _console.print(f"  {count:,} x {reason}", markup=False)
