@@ -17,6 +17,7 @@ from grpo_pipeline.registry.registry import ModelRegistry
 FIRST, LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 SMALL = {
     "GRPO_TRAINING__PROFILE": "tiny",
+    "GRPO_TRAINING__MAX_COMPLETION_TOKENS": "48",
     "GRPO_DATASET__MIN_NEW_PAIRS": "20",
     "GRPO_DATASET__HELD_OUT_FRACTION": "0.3",
     "GRPO_EVALUATION__MAX_PAIRS": "8",
@@ -79,7 +80,6 @@ def project(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) 
     home = tmp_path / "home"
     for name, value in {**SMALL, "GRPO_HOME": str(home), "GRPO_DATABASE_URL": database_url}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path)
     (tmp_path / "dagster").mkdir()
-    with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as instance:
+    with dg.DagsterInstance.ephemeral(tempdir=str(tmp_path / "dagster")) as instance:
         yield Project(home, database_url, instance)

@@ -31,8 +31,8 @@ def add_edits(url: str, week: Week, count: int, *, people: int = 12) -> list[str
                 week.start + timedelta(minutes=7 * number + 1),
                 users[number % people],
                 f"Analyze {words(source, 6)}",
-                f"No idea: {words(source, 5)}.",
-                f"Revenue of {words(source, 8)} grew.",
+                f"No {words(source, 4)}.",
+                f"Grew {words(source, 4)}.",
             )
             for number in range(count)
         ]
