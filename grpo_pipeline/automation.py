@@ -133,8 +133,13 @@ def refresh(store: FeedbackStore, artifacts: ArtifactStore, settings: Settings, 
     return dg.RunRequest(
         run_key=f"refresh:{first.key}:{last.key}:{version}",
         job_name=data_job.name,
-        tags={FIRST: first.key, LAST: last.key, "grpo/stale_weeks": str(len(stale))},
+        tags={**week_tags(first, last), "grpo/stale_weeks": str(len(stale))},
     )
+
+
+def week_tags(first: Week, last: Week) -> dict[str, str]:
+    """The run tags of one week, or of a range of weeks in one run."""
+    return {PARTITION: first.key} if first == last else {FIRST: first.key, LAST: last.key}
 
 
 def refreshed_range(artifacts: ArtifactStore, stale: list[Week]) -> tuple[Week, Week]:

@@ -12,6 +12,7 @@ from grpo_pipeline.cli.database import database_app
 from grpo_pipeline.cli.development import dev
 from grpo_pipeline.cli.importing import import_command
 from grpo_pipeline.cli.models import models_app
+from grpo_pipeline.cli.training import backfill, train
 from grpo_pipeline.cli.weeks import weeks_app
 from grpo_pipeline.errors import PipelineError
 
@@ -23,6 +24,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.command("import")(import_command)
+app.command()(train)
+app.command()(backfill)
 app.command()(dev)
 app.add_typer(weeks_app)
 app.add_typer(models_app)
