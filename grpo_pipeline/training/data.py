@@ -12,10 +12,13 @@ from transformers import PreTrainedTokenizerBase
 
 from grpo_pipeline.artifacts import file_digest
 from grpo_pipeline.errors import PipelineError
+from grpo_pipeline.training.batches import schedule
 from grpo_pipeline.training.loading import render_prompt
 from grpo_pipeline.training.profiles import ResolvedTraining
 
 TRAIN_FILE = "train.parquet"
+# Marks tokens that are read but not learned.
+IGNORED = -100
 COLUMNS = ("id", "prompt", "chosen", "rejected", "tools")
 # A correction longer than this many sampled answers is cut for the warm start, to bound its memory.
 LONGEST_CORRECTION = 2
@@ -105,23 +108,25 @@ def _answer_tokens(tokenizer: PreTrainedTokenizerBase, answer: str) -> list[int]
     return [*tokenizer([answer], add_special_tokens=False)["input_ids"][0], tokenizer.eos_token_id]
 
 
-def warm_start_dataset(data: TrainingData, resolved: ResolvedTraining) -> Dataset:
-    """Prompt and correction as tokens, of which only the correction's are learned."""
+def warm_start_dataset(data: TrainingData, resolved: ResolvedTraining, steps: int) -> Dataset:
+    """Prompt and correction as tokens, of which only the correction's are learned; every step's rows in order."""
     longest = LONGEST_CORRECTION * resolved.max_completion_tokens
+
+    def tokens(example: Example) -> int:
+        return len(example.prompt_tokens) + min(longest, len(example.chosen_tokens))
+
     rows = []
-    for example in data.examples:
-        answer = list(example.chosen_tokens[:longest])
-        rows.append(
-            {
-                "input_ids": [*example.prompt_tokens, *answer],
-                "labels": [-100] * len(example.prompt_tokens) + answer,
-            }
-        )
+    for example in schedule(data.examples, resolved.warm_start_batch, steps, resolved.seed, tokens):
+        prompt, answer = list(example.prompt_tokens), list(example.chosen_tokens[:longest])
+        rows.append({"input_ids": prompt + answer, "labels": [IGNORED] * len(prompt) + answer})
     return Dataset.from_list(rows)
 
 
-def grpo_dataset(data: TrainingData) -> Dataset:
-    """Prompts to sample answers for, with the columns that the rewards compare them to."""
+def grpo_dataset(data: TrainingData, resolved: ResolvedTraining, steps: int) -> Dataset:
+    """Prompts to sample answers for, with the columns that the rewards compare them to; every step's in order."""
+    examples = schedule(
+        data.sampled, resolved.prompts_per_step, steps, resolved.seed, lambda example: len(example.prompt_tokens)
+    )
     return Dataset.from_list(
         [
             {
@@ -131,7 +136,7 @@ def grpo_dataset(data: TrainingData) -> Dataset:
                 "chosen": example.chosen,
                 "rejected": example.rejected,
             }
-            for example in data.sampled
+            for example in examples
         ]
     )
 

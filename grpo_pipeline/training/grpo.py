@@ -48,6 +48,7 @@ def train_grpo(
     answers = resolved.prompts_per_step * resolved.num_generations
     micro_batch, accumulation = split_batch(answers, resolved.micro_batch, "prompts_per_step x num_generations")
     recorder = SampleRecorder(completions, resolved.reward_weights, end_tokens(model, tokenizer), process_rank())
+    steps = grpo_steps(len(data.sampled), resolved)
     trainer = GRPOTrainer(
         model=model,
         reward_funcs=recorder.rewards(),
@@ -62,17 +63,19 @@ def train_grpo(
             num_generations=resolved.num_generations,
             max_completion_length=resolved.max_completion_tokens,
             learning_rate=resolved.learning_rate,
-            max_steps=grpo_steps(len(data.sampled), resolved),
+            max_steps=steps,
             temperature=resolved.temperature,
             beta=resolved.beta,
             loss_type="dr_grpo",
             scale_rewards=resolved.scale_rewards,
             epsilon_high=CLIP_HIGH,
             mask_truncated_completions=True,
+            # The dataset is in the order of the steps already.
+            shuffle_dataset=False,
             reward_weights=list(resolved.reward_weights.values()),
             **trainer_options(resolved),
         ),
-        train_dataset=grpo_dataset(data),
+        train_dataset=grpo_dataset(data, resolved, steps),
         processing_class=tokenizer,
         callbacks=[callback, MarkWhole()],
     )

@@ -15,19 +15,12 @@ from grpo_pipeline.conversation import Message
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.training.base_model import BaseModel
 
-# What Qwen3's template says about tools, for templates that say nothing and would drop them.
-TOOLS_TEXT = """# Tools
-
-You may call one or more functions to assist with the user query.
-
-You are provided with function signatures within <tools></tools> XML tags:
-<tools>
+# For chat templates that would drop the tools; short, as every token of it is paid for on every answer.
+TOOLS_TEXT = """You may answer by calling one of these tools:
 {signatures}
-</tools>
-
-For each function call, return a json object with function name and arguments within <tool_call></tool_call> XML tags:
+A call is written like this, with nothing else:
 <tool_call>
-{{"name": <function-name>, "arguments": <args-json-object>}}
+{{"name": "tool", "arguments": {{"argument": "value"}}}}
 </tool_call>"""
 
 
@@ -104,9 +97,19 @@ def render_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message
     return text
 
 
+def _signature(schema: dict[str, Any]) -> str:
+    function = schema.get("function", schema)
+    parameters = function.get("parameters") or {}
+    required = parameters.get("required", [])
+    arguments = [
+        f"{name}{'' if name in required else '?'}: {details.get('type', 'any')}"
+        for name, details in parameters.get("properties", {}).items()
+    ]
+    return f"{function.get('name')}({', '.join(arguments)}): {function.get('description', '')}"
+
+
 def _with_tools_in_system(conversation: list[Message], schemas: list[dict[str, Any]]) -> list[Message]:
-    signatures = "\n".join(json.dumps(schema, ensure_ascii=False) for schema in schemas)
-    text = TOOLS_TEXT.format(signatures=signatures)
+    text = TOOLS_TEXT.format(signatures="\n".join(_signature(schema) for schema in schemas))
     if conversation[0]["role"] == "system":
         return [{"role": "system", "content": f"{conversation[0]['content']}\n\n{text}"}, *conversation[1:]]
     return [{"role": "system", "content": text}, *conversation]

@@ -92,7 +92,7 @@ PROFILES: dict[ProfileName, dict[str, Any]] = {
         "learning_rate": 5e-5,
         "beta": 0.0,
         "max_prompt_tokens": 512,
-        "max_completion_tokens": 96,
+        "max_completion_tokens": 80,
         "lora_rank": 16,
         "save_every": 4,
         "gradient_checkpointing": False,

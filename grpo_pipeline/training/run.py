@@ -6,7 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
-from accelerate import PartialState
+from accelerate import PartialState  # type: ignore[import-untyped]
 from transformers import PreTrainedTokenizerBase
 
 from grpo_pipeline.artifacts import MANIFEST, write_atomically

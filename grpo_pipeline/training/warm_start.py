@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
+import torch
+from torch.nn.functional import cross_entropy
+from torch.utils.data import SequentialSampler
 from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from grpo_pipeline.training.batches import split_batch
 from grpo_pipeline.training.checkpoints import MarkWhole
-from grpo_pipeline.training.data import TrainingData, warm_start_dataset
+from grpo_pipeline.training.data import IGNORED, TrainingData, warm_start_dataset
 from grpo_pipeline.training.policy import Policy, fresh_policy, trainer_options
 from grpo_pipeline.training.profiles import ResolvedTraining
 
@@ -21,6 +25,59 @@ def warm_start_steps(pairs: int, resolved: ResolvedTraining) -> int:
     """Optimizer steps of the warm start."""
     wanted = max(1, math.ceil(pairs * resolved.warm_start_epochs / resolved.warm_start_batch))
     return min(wanted, resolved.warm_start_steps or wanted)
+
+
+class LeftPadding:
+    """Makes batches in which all answers end at the same place."""
+
+    def __init__(self, pad_token: int) -> None:
+        self.pad_token = pad_token
+
+    def __call__(self, rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
+        """Tokens, attention mask and labels, each of shape (rows, longest row)."""
+        longest = max(len(row["input_ids"]) for row in rows)
+
+        def padded(values: list[list[int]], filler: int) -> torch.Tensor:
+            return torch.tensor([[filler] * (longest - len(value)) + value for value in values])
+
+        return {
+            "input_ids": padded([row["input_ids"] for row in rows], self.pad_token),
+            "attention_mask": padded([[1] * len(row["input_ids"]) for row in rows], 0),
+            "labels": padded([row["labels"] for row in rows], IGNORED),
+        }
+
+
+class WarmStartTrainer(SFTTrainer):
+    """TRL's trainer on a fixed order of examples, spared the work it does in vain on a CPU."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:  # noqa: ANN401
+        return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | None = None,
+    ) -> Any:  # noqa: ANN401
+        """Mean negative log-likelihood of the step's answer tokens.
+
+        Without Triton, TRL's own head scores prompts and padding as well, which is half the cost of a step.
+        """
+        labels = inputs["labels"]
+        if labels.is_cuda or return_outputs or num_items_in_batch is None:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        answers = labels.shape[1] - int((labels != IGNORED).any(dim=0).nonzero()[0])
+        logits = model(
+            input_ids=inputs["input_ids"],
+            attention_mask=inputs["attention_mask"],
+            use_cache=False,
+            logits_to_keep=answers + 1,
+        ).logits[:, :-1]
+        targets = labels[:, -answers:]
+        summed = cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="sum")
+        # The count is over all processes, between which gradients are averaged.
+        return summed / num_items_in_batch * self.accelerator.num_processes
 
 
 def warm_start(
@@ -34,19 +91,21 @@ def warm_start(
 ) -> SFTTrainer:
     """Train a fresh adapter on the corrections, from a checkpoint where there is one."""
     micro_batch, accumulation = split_batch(resolved.warm_start_batch, resolved.micro_batch, "warm_start_batch")
-    trainer = SFTTrainer(
+    steps = warm_start_steps(len(data.examples), resolved)
+    trainer = WarmStartTrainer(
         model=fresh_policy(policy),
         args=SFTConfig(
             output_dir=str(folder),
             per_device_train_batch_size=micro_batch,
             gradient_accumulation_steps=accumulation,
             learning_rate=resolved.warm_start_learning_rate,
-            max_steps=warm_start_steps(len(data.examples), resolved),
+            max_steps=steps,
             max_length=None,
-            completion_only_loss=True,
+            dataset_kwargs={"skip_prepare_dataset": True},
             **trainer_options(resolved),
         ),
-        train_dataset=warm_start_dataset(data, resolved),
+        train_dataset=warm_start_dataset(data, resolved, steps),
+        data_collator=LeftPadding(tokenizer.pad_token_id),
         processing_class=tokenizer,
         callbacks=[callback, MarkWhole()],
     )
