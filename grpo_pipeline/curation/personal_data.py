@@ -11,16 +11,27 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import compress
 from typing import Any
 
 import polars as pl
 
 from grpo_pipeline.conversation import format_prompt, parse_prompt, plain_text
-from grpo_pipeline.curation.detectors import DETECTORS, Detector, findings
+from grpo_pipeline.curation.detectors import API_KEY, DETECTORS, EMAIL, Detector, findings
 
-_PROPOSED = "|".join(f"(?:{detector.prefilter})" for detector in DETECTORS)
+
+def _joined(chosen: Callable[[Detector], bool]) -> str:
+    return "|".join(f"(?:{detector.prefilter})" for detector in DETECTORS if chosen(detector))
+
+
+# Joined any further, the engine can no longer skip from one promising character to the next, and takes twice as long.
+_PROPOSED = (
+    _joined(lambda detector: detector.kind == EMAIL),
+    _joined(lambda detector: detector.kind == API_KEY and "(?i" in detector.pattern),
+    _joined(lambda detector: detector.kind == API_KEY and "(?i" not in detector.pattern),
+    _joined(lambda detector: detector.kind not in (EMAIL, API_KEY)),
+)
 _PLACEHOLDER = re.compile(r"<([A-Z]+(?:_[A-Z]+)*)_([0-9]{1,9})>")
 
 
@@ -82,7 +93,9 @@ def with_redacted_texts(
     columns = ("prompt", *answers, "tools")
     given = (*columns, "plain_prompt")
     read = _as_read(answers)
-    candidates = frame.select("row", *given).filter(_contain(read, _PROPOSED))
+    # One expression a column, which polars spreads over the processor's cores.
+    promising = frame.select(_contain([text], *_PROPOSED).alias(str(number)) for number, text in enumerate(read))
+    candidates = frame.select("row", *given).filter(promising.select(pl.any_horizontal(pl.all())).to_series())
     total: Counter[str] = Counter()
     changed = []
     for row, detectors in zip(candidates.iter_rows(named=True), _proposing(candidates, read), strict=True):
@@ -111,8 +124,8 @@ def _as_read(answers: tuple[str, ...]) -> list[pl.Expr]:
     return [pl.col("plain_prompt"), *(pl.col(name) for name in answers), escapes]
 
 
-def _contain(texts: Sequence[pl.Expr], pattern: str) -> pl.Expr:
-    return pl.any_horizontal(text.str.contains(pattern).fill_null(False) for text in texts)
+def _contain(texts: Sequence[pl.Expr], *patterns: str) -> pl.Expr:
+    return pl.any_horizontal(text.str.contains(pattern).fill_null(False) for text in texts for pattern in patterns)
 
 
 def _proposing(candidates: pl.DataFrame, texts: Sequence[pl.Expr]) -> Iterator[list[Detector]]:
