@@ -20,7 +20,8 @@ from grpo_pipeline.feedback.snapshot import Snapshot
 from grpo_pipeline.feedback.tables import Table
 from grpo_pipeline.weeks import Week
 
-ROW_GROUP_BYTES = 32 * 1024 * 1024
+# Two groups are in memory at a time; larger ones compress no better.
+ROW_GROUP_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from grpo_pipeline.feedback.queries import BECOME_EXTRACTOR, OPEN_SNAPSHOT
 from grpo_pipeline.postgres.problems import connection_problem, database_problem
 from grpo_pipeline.postgres.urls import normalize_database_url
 
-BATCH_BYTES = 8 * 1024 * 1024
+BATCH_BYTES = 4 * 1024 * 1024
 
 
 class Snapshot:
@@ -26,7 +26,7 @@ class Snapshot:
         self._url = url
 
     def stream(self, query: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-        """The columns of a result and its rows, in batches of about 8 MB as they arrive.
+        """The columns of a result and its rows, in batches of about 4 MB as they arrive.
 
         Raises:
             PipelineError: at once where the query cannot run, and from the batches where the connection breaks.
