@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 from grpo_pipeline.evaluation.prefill import Prefilled, extend
 
 # Tokens of each answer scored at once; bounds the memory of the logits, which are as wide as the vocabulary.
-CHUNK = 64
+CHUNK = 128
 
 
 def log_probabilities(model: PreTrainedModel, state: Prefilled, answers: Sequence[Sequence[int]]) -> torch.Tensor:

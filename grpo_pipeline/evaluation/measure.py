@@ -52,6 +52,7 @@ def batches(pairs: Sequence[EncodedPair], size: int) -> list[list[EncodedPair]]:
     return [ordered[start : start + size] for start in range(0, len(ordered), size)]
 
 
+@torch.inference_mode()
 def measure(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch: Sequence[EncodedPair], sizes: Sizes
 ) -> list[Measured]:

@@ -74,17 +74,17 @@ def load_contenders(base: BaseModel, players: Sequence[Contender], dtype: str) -
                 f"The adapter of the {player.name} does not fit the base model {base.name}: it was trained on another "
                 "one or is damaged. Evaluate it on its own base model, or train the week again."
             ) from error
-    return model.eval()
+    # Adapters come in float32; beside a bfloat16 base every layer would convert back and forth.
+    return model.to(getattr(torch, dtype)).eval()
 
 
 @contextmanager
 def playing(model: Policy, player: Contender) -> Iterator[Policy]:
     """The loaded model as one contender: with its adapter, or with none."""
     if isinstance(model, PeftModel) and player.adapter is None:
-        with model.disable_adapter(), torch.inference_mode():
+        with model.disable_adapter():
             yield model
         return
     if player.adapter is not None:
         model.set_adapter(player.name)
-    with torch.inference_mode():
-        yield model
+    yield model

@@ -44,7 +44,8 @@ def prefill(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> Prefill
         attention_mask=mask,
         position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
         use_cache=True,
-        logits_to_keep=1,
+        # An index, not a count: the slice of a count is not contiguous, and its product would copy the head per prompt.
+        logits_to_keep=torch.tensor([width - 1], device=model.device),
     )
     return Prefilled(output.past_key_values, mask, output.logits[:, -1])
 

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from grpo_pipeline.evaluation.pairs import HeldOutPair
+from grpo_pipeline.evaluation.scoring import Measured, doublings, length_normalized, score_rows, tool_call_accuracy
+
+CALL = '<tool_call>\n{"name": "lookup", "arguments": {"company": "acme"}}\n</tool_call>'
+CHOSEN = "Revenue grew by 40 % last year."
+
+
+def measured(chosen_mean: float, rejected_mean: float, *answers: str) -> Measured:
+    pair = HeldOutPair("p", "c", ({"role": "user", "content": "Analyze acme"},), CHOSEN, "It is a company.", None)
+    return Measured(pair, chosen_mean, rejected_mean, 0, answers, (False,) * len(answers))
+
+
+def value_of(found: Measured, metric: str) -> float | None:
+    return next(value for name, value, _ in score_rows(found) if name == metric)
+
+
+@pytest.mark.parametrize(("rejected", "accuracy"), [(-2.0, 1.0), (-0.5, 0.0), (-1.0, 0.5)])
+def test_the_likelier_answer_decides_the_preference(rejected: float, accuracy: float) -> None:
+    assert value_of(measured(-1.0, rejected), "preference_accuracy") == accuracy
+
+
+def test_a_likelihood_that_is_not_finite_stays_visible() -> None:
+    found = measured(length_normalized([-1.0, float("-inf")]), -1.0)
+    assert math.isnan(value_of(found, "preference_accuracy") or 0.0)
+    assert math.isnan(value_of(found, "preference_margin") or 0.0)
+
+
+def test_every_answer_has_its_own_scores() -> None:
+    rows = [
+        row
+        for row in score_rows(measured(-1.0, -2.0, CHOSEN, "It is a company."))
+        if row[0] == "contrastive_similarity"
+    ]
+    assert [sample for _, _, sample in rows] == [0, 1]
+    assert rows[0][1] > 0.5 > -0.5 > rows[1][1]
+
+
+def test_tool_calls_count_only_where_the_correction_calls() -> None:
+    assert tool_call_accuracy(CALL, CALL) == 1.0
+    assert tool_call_accuracy("Nothing.", CALL) == 0.0
+    assert 0.0 < tool_call_accuracy(CALL.replace("acme", "other"), CALL) < 1.0
+    assert tool_call_accuracy(CALL, "Nothing.") is None
+    assert tool_call_accuracy(CALL, "<tool_call>broken</tool_call>") is None
+
+
+def test_lengths_are_compared_in_doublings_either_way() -> None:
+    assert doublings("ab", "abcd") == doublings("abcd", "ab") == 1.0
+    assert doublings("abc", "abd") == 0.0
+    assert doublings("", "x" * 10_000) == 4.0
