@@ -5,6 +5,7 @@ that said no: the week goes on, as whoever reads the verdict refuses by itself a
 Asset inputs are not used: Dagster would load every week for one check.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,7 @@ def weekly_check(asset: dg.AssetsDefinition, judge: Judge) -> dg.AssetChecksDefi
         artifacts = artifact_store.open()
         return summed_up({week: judge(artifacts.require(asset.key.path[-1], week)) for week in context.partition_keys})
 
-    return check
+    return decorator(check)
 
 
 def rows_lie_in_their_week(artifact: Artifact) -> Finding:

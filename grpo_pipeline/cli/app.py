@@ -13,7 +13,6 @@ from grpo_pipeline.cli.development import dev
 from grpo_pipeline.cli.importing import import_command
 from grpo_pipeline.cli.models import models_app
 from grpo_pipeline.cli.training import backfill, train
-from grpo_pipeline.cli.training import backfill, train
 from grpo_pipeline.cli.weeks import weeks_app
 from grpo_pipeline.errors import PipelineError
 
@@ -25,8 +24,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.command("import")(import_command)
-app.command()(train)
-app.command()(backfill)
 app.command()(train)
 app.command()(backfill)
 app.command()(dev)

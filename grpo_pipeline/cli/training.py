@@ -132,7 +132,10 @@ def backfill_weeks(settings: Settings, weeks: Sequence[Week], *, data_only: bool
 
 def _finish(settings: Settings, weeks: Sequence[Week], problems: Sequence[str]) -> None:
     console = Console(soft_wrap=True, highlight=False)
-    console.print(outcome_table(ArtifactStore(settings.artifacts), weeks))
+    artifacts = ArtifactStore(settings.artifacts)
+    console.print(outcome_table(artifacts, weeks))
+    _, why = _last_word(artifacts, weeks[-1])
+    console.print(f"{weeks[-1].key}: {escape(why)}")
     for text in problems:
         Console(stderr=True, soft_wrap=True, highlight=False).print(f"[red]Failed:[/red] {escape(text)}")
     if problems:
@@ -142,7 +145,7 @@ def _finish(settings: Settings, weeks: Sequence[Week], problems: Sequence[str]) 
 
 def outcome_table(artifacts: ArtifactStore, weeks: Sequence[Week]) -> Table:
     """What became of each week, as far as it got."""
-    table = Table("week", "train", "held out", "policy", "verdict", "champion after it", "why")
+    table = Table("week", "train", "held out", "policy", "verdict", "champion after it")
     for column in table.columns[1:3]:
         column.justify = "right"
     for week in weeks:
@@ -151,24 +154,29 @@ def outcome_table(artifacts: ArtifactStore, weeks: Sequence[Week]) -> Table:
 
 
 def _outcome(artifacts: ArtifactStore, week: Week) -> list[str]:
-    found = {
-        asset: artifact.manifest
-        for asset in ("preference_dataset", "grpo_policy", "policy_evaluation", "champion")
-        if (artifact := artifacts.latest(asset, week.key))
-    }
-    if not found:
-        return ["-", "-", "-", "-", "-", "nothing was made"]
-    last = found[max(found, key=list(found).index)]
-    status, reason = last["verdict"]["status"], last["verdict"]["reason"]
-    counts = found.get("preference_dataset", {}).get("counts", {})
+    dataset, policy, champion = (
+        artifact.manifest if (artifact := artifacts.latest(asset, week.key)) else {}
+        for asset in ("preference_dataset", "grpo_policy", "champion")
+    )
+    counts = dataset.get("counts", {})
+    status, _ = _last_word(artifacts, week)
     return [
         str(counts.get("train", "-")),
         str(counts.get("held_out", "-")),
-        found.get("grpo_policy", {}).get("version") or "not trained",
-        f"[{COLORS[status]}]{status}[/{COLORS[status]}]",
-        found.get("champion", {}).get("champion") or "none",
-        escape(reason),
+        policy.get("version") or ("not trained" if policy else "-"),
+        f"[{COLORS[status]}]{status}[/]" if status in COLORS else status,
+        champion.get("champion") or ("none" if champion else "-"),
     ]
+
+
+def _last_word(artifacts: ArtifactStore, week: Week) -> tuple[str, str]:
+    """Status and reason of the last verdict that there is about a week's data as it is now."""
+    for asset in ("champion", "policy_evaluation", "grpo_policy", "preference_dataset"):
+        artifact = artifacts.latest(asset, week.key)
+        if artifact:
+            verdict = artifact.manifest["verdict"]
+            return str(verdict["status"]), str(verdict["reason"])
+    return "-", "nothing was made"
 
 
 @contextmanager
