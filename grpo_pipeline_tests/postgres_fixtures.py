@@ -142,6 +142,18 @@ def pgbouncer_url(database_url: str, pgbouncer_port: int) -> str:
     return database_url.replace(f":{urlsplit(database_url).port}/", f":{pgbouncer_port}/")
 
 
+@pytest.fixture
+def local_home() -> Iterator[Path]:
+    """A place for a GRPO_HOME that keeps its embedded server inside; the server is stopped afterwards.
+
+    The test's own temporary folder would not do: under root it is closed to the server's user.
+    """
+    with folder_of_ordinary_user() as folder:
+        folder.chmod(0o755)
+        yield folder / "home"
+        EmbeddedPostgres(folder / "home" / "postgres").stop()
+
+
 def ordinary_user() -> dict[str, Any]:
     """What `subprocess` needs to run a program that refuses to run as root."""
     if os.geteuid() != 0:

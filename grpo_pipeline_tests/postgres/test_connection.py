@@ -96,10 +96,10 @@ def test_a_statement_that_takes_too_long_is_named(database_url: str) -> None:
         database.execute("select pg_sleep(5)")
 
 
-def test_the_database_is_the_given_one_or_the_embedded_one_ready_to_use(tmp_path: Path) -> None:
-    given = Settings(home=tmp_path, database_url="postgres://u:p@localhost/d?pgbouncer=true")
+def test_the_database_is_the_given_one_or_the_embedded_one_ready_to_use(local_home: Path) -> None:
+    given = Settings(home=local_home, database_url="postgres://u:p@localhost/d?pgbouncer=true")
     assert resolve_database_url(given) == "postgresql://u:p@localhost/d?connect_timeout=15"
-    settings = Settings(home=tmp_path, database_url=None)
+    settings = Settings(home=local_home, database_url=None)
     try:
         url = resolve_database_url(settings)
         assert pending(url) == []

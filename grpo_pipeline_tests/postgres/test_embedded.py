@@ -39,13 +39,9 @@ def stopped_server() -> Iterator[Path]:
 
 
 @pytest.fixture
-def new_root() -> Iterator[Path]:
-    """A place for a server that its user can reach, stopped and removed afterwards."""
-    with folder_of_ordinary_user() as folder:
-        folder.chmod(0o755)
-        root = folder / "home" / "postgres"
-        yield root
-        EmbeddedPostgres(root).stop()
+def new_root(local_home: Path) -> Path:
+    """A place for a server that its user can reach."""
+    return local_home / "postgres"
 
 
 @pytest.fixture

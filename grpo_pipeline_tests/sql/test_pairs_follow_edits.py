@@ -77,8 +77,18 @@ def test_the_pair_follows_what_surrounds_the_text_too(database: psycopg.Connecti
 def test_an_update_that_changes_nothing_leaves_the_pair_untouched(database: psycopg.Connection) -> None:
     add_feedback(database)
     before = only_pair(database)
-    database.execute("update agent_feedback set score = 3")
+    database.execute("update agent_feedback set session_id = 'other'")
     assert only_pair(database) == before
+
+
+def test_a_new_score_of_the_feedback_counts_as_a_change_of_its_pairs(database: psycopg.Connection) -> None:
+    feedback = add_feedback(database, feedback_type="rating", score=4)
+    add_pair(database, feedback_id=feedback, source="import", review_status="approved")
+    before = only_pair(database)
+    database.execute("update agent_feedback set score = 2")
+    after = only_pair(database)
+    assert after["updated_at"] > before["updated_at"]
+    assert after | {"updated_at": before["updated_at"]} == before
 
 
 def test_feedback_that_is_no_edit_any_more_loses_its_pair_and_gets_it_back(database: psycopg.Connection) -> None:
