@@ -28,4 +28,7 @@ def _weekly(policy: dg.BackfillPolicy, **options: Any) -> Decorator:  # noqa: AN
     with warnings.catch_warnings():
         # Said once an asset on every start; the version is pinned and what is used of it is tested.
         warnings.simplefilter("ignore", dg.BetaWarning)
-        return dg.asset(partitions_def=WEEKLY, backfill_policy=policy, owners=OWNERS, code_version="1", **options)
+        decorator: Decorator = dg.asset(
+            partitions_def=WEEKLY, backfill_policy=policy, owners=OWNERS, code_version="1", **options
+        )
+    return decorator
