@@ -227,9 +227,11 @@ def _phone_in(text: str, start: int, region: str | None) -> Finding | None:
 
 
 def _international_phone(match: re.Match[str], regions: Sequence[str]) -> Finding | None:
-    if _before(match).isalnum():
-        return None
     text = match.group()
+    # 3600 + 62426244000 is a sum.
+    a_sum = text.startswith("+ ") and re.search(r"[0-9=)]\s*$", _before(match, 4))
+    if a_sum or _before(match).isalnum():
+        return None
     if text.startswith("00"):
         found = _phone_in("+" + text[2:], match.start() + 1, None)
         return found and Finding(match.start(), found.end, PHONE, found.value)
