@@ -182,7 +182,10 @@ class EmbeddedPostgres:
         password_file.unlink()
         if done.returncode:
             said = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise PipelineError(f"The embedded Postgres could not make its data folder {self._data}: {said}")
+            raise PipelineError(
+                f"The embedded Postgres could not make its data folder {self._data} ({said}): put that right, or set "
+                "GRPO_DATABASE_URL to another Postgres."
+            )
         draft.rename(self._data)
 
     def _launch(self, programs: Path, user: embedded_files.ServerUser, port: int) -> str | None:
