@@ -28,6 +28,14 @@ NUMBERS = {
     "pairs": pl.Int64,
     "contributors": pl.Int64,
 }
+LEVELS_SCHEMA = {"metric": pl.String, "label": pl.String, "model": pl.String, **NUMBERS}
+COMPARISONS_SCHEMA = {
+    **dict.fromkeys(("metric", "label", "role", "against"), pl.String),
+    "margin": pl.Float64,
+    "state": pl.String,
+    "detectable_effect": pl.Float64,
+    **{{"mean": "difference"}.get(name, name): kind for name, kind in NUMBERS.items()},
+}
 Role = Literal["primary", "guard", "shown"]
 State = Literal["better", "worse", "doubtful", "kept", "unclear", "too few", "shown"]
 
@@ -137,7 +145,7 @@ def levels(scores: pl.DataFrame, settings: GateSettings) -> pl.DataFrame:
         for model in models if wide.height else []:
             interval = _interval(wide, pl.col(model), settings.confidence, settings)
             rows.append({"metric": metric.name, "label": metric.label, "model": model, **_numbers(interval)})
-    return pl.DataFrame(rows, schema={"metric": pl.String, "label": pl.String, "model": pl.String, **NUMBERS})
+    return pl.DataFrame(rows, schema=LEVELS_SCHEMA)
 
 
 def _role(metric: Metric, settings: GateSettings) -> Role:
@@ -184,15 +192,10 @@ def comparison_table(comparisons: list[Comparison]) -> pl.DataFrame:
                 "margin": item.margin,
                 "state": item.state,
                 "detectable_effect": item.detectable,
+                "difference": item.interval.mean,
                 **_numbers(item.interval),
             }
             for item in comparisons
         ],
-        schema={
-            **dict.fromkeys(("metric", "label", "role", "against"), pl.String),
-            "margin": pl.Float64,
-            "state": pl.String,
-            "detectable_effect": pl.Float64,
-            **NUMBERS,
-        },
-    ).rename({"mean": "difference"})
+        schema=COMPARISONS_SCHEMA,
+    )

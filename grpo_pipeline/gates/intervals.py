@@ -1,4 +1,7 @@
-"""Bootstrap intervals of a mean over pairs, where the pairs of one contributor are not independent."""
+"""Bootstrap intervals of a mean over pairs, where the pairs of one contributor are not independent.
+
+scipy.stats takes a second to import, so it is imported where it is used: the Dagster code location reads verdicts too.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 # Bounds the resampled array to about 16 MB.
 RESAMPLED_NUMBERS = 2_000_000
@@ -35,6 +37,8 @@ def _expanded(confidence: float, clusters: int) -> float:
 
     Source: Hesterberg 2015, "What Teachers Should Know About the Bootstrap", section 4.4 (expanded percentile).
     """
+    from scipy import stats
+
     quantile = stats.t.ppf((1 + confidence) / 2, clusters - 1) * np.sqrt(clusters / (clusters - 1))
     return float(2 * stats.norm.cdf(quantile) - 1)
 
@@ -64,6 +68,8 @@ def clustered_interval(
     mean = float(sums.sum() / counts.sum())
     if clusters < 2:
         return Interval(mean, None, None, None, len(values), clusters, confidence)
+    from scipy import stats
+
     drawn = stats.bootstrap(
         (sums, counts),
         _ratio_of_sums,
@@ -88,6 +94,8 @@ def detectable_effect(interval: Interval, power: float) -> float | None:
     """
     if not interval.standard_error:
         return None
+    from scipy import stats
+
     freedom = interval.contributors - 1
     quantiles = stats.t.ppf((1 + interval.confidence) / 2, freedom) + stats.t.ppf(power, freedom)
     return float(quantiles * interval.standard_error)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
+from grpo_pipeline.gates.comparisons import COMPARISONS_SCHEMA, LEVELS_SCHEMA
 from grpo_pipeline.gates.metrics import BY_NAME, MODELS
 from grpo_pipeline.gates.verdict import PromotionVerdict
 
@@ -22,6 +24,18 @@ def verdict_json(verdict: PromotionVerdict) -> dict[str, Any]:
         "levels": verdict.table.to_dicts(),
         "comparisons": verdict.comparisons.to_dicts(),
     }
+
+
+def stored_verdict(content: Mapping[str, Any]) -> PromotionVerdict:
+    """The verdict that an `evaluation.json` holds."""
+    return PromotionVerdict(
+        **content["verdict"],
+        table=pl.DataFrame(content["levels"], schema=LEVELS_SCHEMA),
+        comparisons=pl.DataFrame(content["comparisons"], schema=COMPARISONS_SCHEMA),
+        minimum_detectable_effect=content["minimum_detectable_effect"],
+        pairs=content["pairs"],
+        contributors=content["contributors"],
+    )
 
 
 def verdict_markdown(verdict: PromotionVerdict) -> str:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
 
 import polars as pl
 import pytest
 
 from grpo_pipeline.errors import PipelineError
-from grpo_pipeline.gates.report import verdict_json, verdict_markdown
+from grpo_pipeline.gates.report import stored_verdict, verdict_json, verdict_markdown
 from grpo_pipeline.gates.settings import GateSettings
 from grpo_pipeline.gates.verdict import PromotionVerdict, promotion_verdict
 from grpo_pipeline_tests.gates.simulated import simulated_scores
@@ -230,3 +232,17 @@ def test_the_report_names_every_model_and_metric_without_text_of_users() -> None
     stored = json.dumps(verdict_json(found))
     assert "pair-0" not in stored
     assert "contributor-0" not in stored
+
+
+def test_a_verdict_is_read_back_from_its_file_as_it_was() -> None:
+    for found in (decide({"contrastive_similarity": 0.3}), promotion_verdict(simulated_scores(1).clear(), SETTINGS)):
+        again = stored_verdict(json.loads(json.dumps(verdict_json(found))))
+        assert again.verdict == found.verdict
+        assert again.table.equals(found.table)
+        assert again.comparisons.equals(found.comparisons)
+        assert verdict_markdown(again) == verdict_markdown(found)
+
+
+def test_reading_verdicts_does_not_load_the_statistics_library() -> None:
+    code = "import sys, grpo_pipeline.gates.report; print('scipy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
