@@ -1,4 +1,4 @@
-"""The faults planted in the sample. All personal data is invalid or reserved for documentation: nobody's."""
+"""The faults planted in the sample. All personal data in it belongs to nobody."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from grpo_pipeline.demo.plan import Row
 
-# Reserved domains, drama numbers, test cards, specimen IBANs, documentation networks and published example keys.
+# Reserved domains, drama numbers, test cards, specimen IBANs, public name servers and published example keys.
 PERSONAL_DATA: dict[str, tuple[str, ...]] = {
     "email": ("dana.reyes@example.com", "k.lind+research@example.org", "ops@example.net"),
     "phone": ("+1 202-555-0143", "+44 20 7946 0958", "+1 415-555-0132"),
     "card": ("4111 1111 1111 1111", "5555-5555-5555-4444", "378282246310005"),
     "iban": ("DE89 3704 0044 0532 0130 00", "GB82WEST12345698765432", "NL91 ABNA 0417 1643 00"),
-    "ip": ("203.0.113.7", "198.51.100.42", "2001:db8::8a2e:370:7334"),
+    "ip": ("208.67.222.222", "149.112.112.112", "2001:4860:4860::8888"),
     # Put together here, so that scanners for leaked keys do not take this file for a leak.
-    "api_key": ("AKIA" + "IOSFODNN7EXAMPLE", "ghp_" + "EXAMPLE0" * 4 + "Ab3d", "sk_test_" + "4eC39HqLyjWDarjtT1zdp7dc"),
+    "api_key": ("AKIA" + "IOSFODNN7EXAMPLE", "ghp_" + "EXAMPLE0" * 4 + "Ab3d", "sk-" + "proj-EXAMPLE0000EXAMPLE0000"),
 }
 NOTES = {
     "email": "send it to {}",
@@ -29,7 +29,7 @@ NOTES = {
     "ip": "seen from {}",
     "api_key": "our key is {}",
 }
-REWORDINGS = (("Revenue", "Sales"), ("Risk", "Risks"), ("Gross margin", "Margin"), ("Customers", "Clients"))
+REWORDINGS = ((" Risk:", " Risks:"), (" Revenue:", " Revenues:"), (" Fee:", " Fees:"))
 
 
 def personal_data_notes(rng: random.Random) -> Iterator[tuple[str, str]]:

@@ -23,8 +23,8 @@ WEEKS = 12
 CONTRIBUTORS = 44
 COMPANIES = 260
 SPAMMER = "spammer"
-SPAM_WEEKS = (6, 7)
-SPAM_ROWS = 16
+SPAM_WEEK = 7
+SPAM_ROWS = 28
 CLEAN_EDITS = 36
 # Stands for the agent's answer until one is sampled.
 SAMPLED = "{sampled answer}"
@@ -79,7 +79,7 @@ class Planner:
             yield from self._votes_on_one_prompt(week)
         yield from self._other_feedback(week)
         yield from self._faults(week, edits[3:])
-        if week in SPAM_WEEKS:
+        if week == SPAM_WEEK:
             yield from (self._spam(week) for _ in range(SPAM_ROWS))
 
     def _fresh_case(self) -> Case:
@@ -109,7 +109,8 @@ class Planner:
 
     def _edit(self, week: int) -> Row:
         case = self._fresh_case()
-        score = self.rng.choices((5, 4, None), (55, 30, 15))[0]
+        # How good the answer was that had to be corrected.
+        score = self.rng.choices((1, 2, 3, None), (35, 35, 15, 15))[0]
         return replace(self._row(week, "edit", case), corrections=case.correction, score=score)
 
     def _with_personal_data(self, row: Row) -> Row:
@@ -152,10 +153,9 @@ class Planner:
             yield reworded(self.rng, self._later(old[1], planted="near_duplicate_of_earlier_week"))
         blank = "   \n " if week % 2 else "\u200b \u00a0"
         yield replace(self._edit(week), corrections=blank, planted="blank_correction")
-        yield replace(self._edit(week), corrections=self.rng.choice(("ok", "no!", "meh")), planted="too_short")
+        yield replace(self._edit(week), corrections=self.rng.choice(("ok", "no", "+1")), planted="too_short")
         copied = self._edit(week)
         yield replace(copied, corrections=plain_text(copied.prompt), planted="copied_prompt")
-        yield replace(self._edit(week), score=self.rng.randint(1, 2), planted="low_score")
         if week % 2:
             yield plant_broken_encoding(self._edit(week))
         if week % 2 == 0:
@@ -175,7 +175,7 @@ class Planner:
         yield replace(self._later(one, planted="contradiction"), response=one.corrections or "", corrections=SAMPLED)
 
     def _spam(self, week: int) -> Row:
-        """Advertising instead of a correction, by one contributor with a good score for himself."""
+        """Advertising instead of a correction, always by the same contributor."""
         edit = self._edit(week)
         name = plain_text(edit.prompt).split("@")[-1].split()[0].strip("?,.:")
         praise = self.rng.sample(
@@ -184,7 +184,7 @@ class Planner:
         text = (
             f"{name}? {' '.join(praise)}!!! Only at winner-{self.rng.randint(100, 999)}.example {' '.join(praise[:3])}"
         )
-        return replace(edit, contributor=SPAMMER, corrections=text, score=5, tools=(), planted="spam")
+        return replace(edit, contributor=SPAMMER, corrections=text, tools=(), planted="spam")
 
 
 def plan(seed: int = SEED) -> list[Row]:

@@ -19,13 +19,19 @@ from grpo_pipeline.demo.tools import TOOLS
 
 # Chosen so that the default split holds out about a fifth of the contributors and of their pairs: with 44 contributors
 # a hash alone may hold out five or fifteen.
-NAMESPACE = uuid.UUID("66fec086-df22-4650-9cb4-71a55349da48")
+NAMESPACE = uuid.UUID("2298bdb1-c85f-4d46-9037-15c8fcaf4a5a")
 SAMPLE_FILE = Path(__file__).with_name("feedback.jsonl.gz")
 
 
+def asked(prompt: str) -> str:
+    """What a prompt asks, whatever mark ends it: a reworded question got the same answer."""
+    return prompt.rstrip("?.!")
+
+
 def sampled_prompts(rows: Iterable[Row]) -> list[str]:
-    """The distinct prompts that need an answer of the model, sorted."""
-    return sorted({row.prompt for row in rows if SAMPLED in (row.response + (row.corrections or ""))})
+    """One prompt for each question that needs an answer of the model, sorted."""
+    open_rows = [row for row in rows if SAMPLED in (row.response + (row.corrections or ""))]
+    return sorted({asked(row.prompt): row.prompt for row in reversed(open_rows)}.values())
 
 
 def contributor_id(name: str) -> str:
@@ -37,10 +43,10 @@ def payloads(rows: Iterable[Row], answers: Mapping[str, str]) -> Iterator[dict[s
     """The lines of the sample file.
 
     Args:
-        answers: what the model answered, by prompt.
+        answers: what the model answered, by what was `asked`.
     """
     for row in rows:
-        answer = answers.get(row.prompt, "")
+        answer = answers.get(asked(row.prompt), "")
         yield {
             "weekOffset": row.week,
             "secondOfWeek": row.second,

@@ -100,8 +100,7 @@ def analysis_text(company: Company) -> str:
     return (
         f"**{company.name}** | {company.sector}, {company.city}\n"
         f"- Revenue: {_money(company.revenue)} (+{company.growth}% YoY)\n"
-        f"- Customers: {company.customers}\n"
-        f"- Gross margin: {company.margin}%\n"
+        f"- Margin: {company.margin}%\n"
         f"- Funding: {_money(company.raised)} {company.round}\n"
         f"- Risk: {company.risk}"
     )
@@ -109,13 +108,11 @@ def analysis_text(company: Company) -> str:
 
 def pricing_text(company: Company) -> str:
     """The house style for prices."""
-    yearly = company.price * 12
     return (
         f"**{company.name}** | {company.sector}, pricing\n"
-        f"- Entry plan: ${company.price} a month\n"
-        f"- Yearly: ${yearly}\n"
+        f"- Plan: ${company.price} a month\n"
         f"- Fee: {company.fee}% of volume\n"
-        f"- Cost at $1M volume: ${round(company.fee * 10_000) + yearly}\n"
+        f"- Cost at $1M: ${round(company.fee * 10_000) + company.price * 12}\n"
         f"- Risk: {company.risk}"
     )
 
@@ -124,18 +121,17 @@ def comparison_text(one: Company, other: Company) -> str:
     """The house style for two companies."""
     faster = one if one.growth >= other.growth else other
     return (
-        f"**{one.name} vs {other.name}** | {one.sector}\n"
+        f"**{one.name} vs {other.name}**\n"
         f"- Revenue: {_money(one.revenue)} vs {_money(other.revenue)}\n"
         f"- Growth: +{one.growth}% vs +{other.growth}%\n"
-        f"- Gross margin: {one.margin}% vs {other.margin}%\n"
-        f"- Pick: {faster.name}, it grows faster\n"
+        f"- Pick: {faster.name}\n"
         f"- Risk: {faster.risk}"
     )
 
 
 def _offered(rng: random.Random, needed: str) -> tuple[str, ...]:
-    others = rng.sample([name for name in TOOLS if name != needed], rng.randint(1, 2))
-    return tuple(sorted([needed, *others], key=list(TOOLS).index))
+    other = rng.choice([name for name in TOOLS if name != needed])
+    return tuple(sorted([needed, other], key=list(TOOLS).index))
 
 
 def _analysis(rng: random.Random, companies: list[Company]) -> Case:
@@ -166,7 +162,7 @@ def _follow_up(rng: random.Random, companies: list[Company]) -> Case:
 
 
 def _tool_case(rng: random.Random, companies: list[Company]) -> Case:
-    name = rng.choice(WELL_KNOWN) if rng.random() < 0.4 else rng.choice(companies).name
+    name = rng.choice(WELL_KNOWN) if rng.random() < 0.15 else rng.choice(companies).name
     kind = rng.choice(list(TOOLS))
     arguments: dict[str, str | int] = {"company": name}
     templates = {
@@ -186,11 +182,11 @@ def _tool_case(rng: random.Random, companies: list[Company]) -> Case:
 
 CaseMaker = Callable[[random.Random, list[Company]], Case]
 MAKERS: tuple[tuple[CaseMaker, float], ...] = (
-    (_analysis, 0.36),
-    (_pricing, 0.17),
-    (_comparison, 0.14),
+    (_analysis, 0.4),
+    (_pricing, 0.2),
+    (_comparison, 0.15),
     (_follow_up, 0.05),
-    (_tool_case, 0.28),
+    (_tool_case, 0.2),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-METRICS = ("revenue", "growth", "headcount", "churn", "margin", "customers")
+METRICS = ("revenue", "growth", "headcount", "churn", "margin", "runway")
 
 
 def _schema(name: str, description: str, **properties: dict[str, Any]) -> dict[str, Any]:
