@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from grpo_pipeline.cli.database import database_app
+from grpo_pipeline.cli.demo import demo
 from grpo_pipeline.cli.development import dev
 from grpo_pipeline.cli.importing import import_command
 from grpo_pipeline.cli.models import models_app
@@ -23,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+app.command()(demo)
 app.command("import")(import_command)
 app.command()(train)
 app.command()(backfill)
