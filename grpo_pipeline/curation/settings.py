@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+Region = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 
 
 class CurationSettings(BaseModel):
@@ -31,7 +33,7 @@ class CurationSettings(BaseModel):
     redact: bool = Field(
         True, description="Replace personal data by placeholders such as <EMAIL_1>, the same throughout a pair."
     )
-    phone_regions: tuple[str, ...] = Field(
+    phone_regions: tuple[Region, ...] = Field(
         ("US",), description="Countries (two letters) whose phone numbers are known without a country code."
     )
     copied_prompt_share: float = Field(
@@ -46,3 +48,9 @@ class CurationSettings(BaseModel):
     contributor_floor: int = Field(20, ge=1, description="Pairs of one person that are kept whatever their share.")
     up_score: float = Field(4, description="Least rating (1 to 5) that counts as a thumbs-up.")
     down_score: float = Field(2, description="Highest rating (1 to 5) that counts as a thumbs-down.")
+
+    @model_validator(mode="after")
+    def _up_lies_above_down(self) -> Self:
+        if self.up_score <= self.down_score:
+            raise ValueError("up_score has to be greater than down_score")
+        return self

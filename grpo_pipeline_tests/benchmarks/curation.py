@@ -146,7 +146,9 @@ def main() -> int:
         pairs = make_pairs(ROWS, seed=7)
         size = sum(pairs[name].str.len_bytes().sum() or 0 for name in ("prompt", "chosen", "rejected")) / ROWS
         pairs.write_parquet(Path(folder, "pairs.parquet"))
-        make_pairs(EARLIER, seed=8).write_parquet(Path(folder, "earlier.parquet"))
+        # A tenth of the earlier week comes back in this one.
+        earlier = pl.concat([make_pairs(EARLIER // 10, seed=7), make_pairs(EARLIER * 9 // 10, seed=8)])
+        earlier.write_parquet(Path(folder, "earlier.parquet"))
         _no_feedback().write_parquet(Path(folder, "feedback.parquet"))
         del pairs
         command = [sys.executable, "-c", CURATE, folder]

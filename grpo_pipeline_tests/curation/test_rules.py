@@ -1,7 +1,9 @@
 import json
 
 import pytest
+from pydantic import ValidationError
 
+from grpo_pipeline.curation.settings import CurationSettings
 from grpo_pipeline_tests.curation.frames import curated, pair, rules_of
 
 SIX = "Where?"
@@ -93,3 +95,11 @@ def test_texts_come_out_clean_and_prompts_and_tools_in_one_spelling() -> None:
     assert kept["chosen"] == "One\ntwo"
     assert kept["tools"] == '[{"a": 1}]'
     assert kept["flags"] == []
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"phone_regions": ["USA"]}, {"up_score": 2, "down_score": 2}, {"review": "maybe"}, {"min_chars": 0}]
+)
+def test_settings_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        CurationSettings.model_validate(wrong)
