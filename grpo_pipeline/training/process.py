@@ -68,7 +68,7 @@ def explained(error: BaseException, output: Path) -> str | None:
             return (
                 f"The disk of {output} is full: free some space and run again, which goes on from the last checkpoint."
             )
-        if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if number in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
             return f"{output} cannot be written: give the user who runs this write access, or choose another folder."
     return None
 

@@ -1,0 +1,88 @@
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from grpo_pipeline.errors import PipelineError
+from grpo_pipeline.training.batches import schedule, split_batch
+from grpo_pipeline.training.profiles import PROFILES, Hardware, ResolvedTraining, resolve
+from grpo_pipeline.training.run_config import load_run_config
+from grpo_pipeline.training.settings import TrainingSettings
+
+LAPTOP = Hardware(gpus=0, cpu_bf16=False)
+SERVER = Hardware(gpus=0, cpu_bf16=True)
+GPU = Hardware(gpus=2, cpu_bf16=True)
+
+
+@pytest.mark.parametrize(
+    ("hardware", "profile", "base_model", "dtype"),
+    [
+        (LAPTOP, "cpu", "SmolLM2-135M-Instruct", "float32"),
+        (SERVER, "cpu", "SmolLM2-135M-Instruct", "bfloat16"),
+        (GPU, "gpu", "Qwen/Qwen3-4B", "bfloat16"),
+    ],
+)
+def test_the_hardware_chooses_the_profile(hardware: Hardware, profile: str, base_model: str, dtype: str) -> None:
+    found = resolve(TrainingSettings(), hardware)
+    assert (found.profile, found.base_model, found.dtype) == (profile, base_model, dtype)
+
+
+def test_a_setting_goes_before_the_profile() -> None:
+    settings = TrainingSettings(profile="cpu", base_model="some/model", steps=3, reward_weights={"empty": 0})
+    found = resolve(settings, GPU)
+    assert (found.base_model, found.steps, found.profile) == ("some/model", 3, "cpu")
+    assert "empty" not in found.reward_weights
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_profile_decides_everything(profile: str) -> None:
+    found = resolve(TrainingSettings(profile=profile), SERVER)  # type: ignore[arg-type]
+    assert isinstance(found, ResolvedTraining)
+    assert found.prompts_per_step * found.num_generations % found.micro_batch == 0
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"num_generations": 1}, {"reward_weights": {"no": 1}}, {"nn": 1}])
+def test_wrong_settings_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        TrainingSettings.model_validate(wrong)
+
+
+def test_a_config_file_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match="cannot be read"):
+        load_run_config(tmp_path / "none.json")
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps({"dataset_dir": "d", "output_dir": "o", "settings": {"steps": "many"}}))
+    with pytest.raises(PipelineError, match=r"home: Field required; settings\.steps"):
+        load_run_config(path)
+    result = subprocess.run(
+        [sys.executable, "-m", "grpo_pipeline.training", "--config", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: The run config ")
+
+
+def test_a_schedule_is_complete_repeatable_and_keeps_like_lengths_together() -> None:
+    lengths = [10, 300] * 32
+    items = list(enumerate(lengths))
+    found = schedule(items, batch=4, steps=32, seed=1, length=lambda item: item[1])
+    assert found == schedule(items, batch=4, steps=32, seed=1, length=lambda item: item[1])
+    assert found != schedule(items, batch=4, steps=32, seed=2, length=lambda item: item[1])
+    assert set(Counter(found).values()) == {2}
+    batches = [{length for _, length in found[start : start + 4]} for start in range(0, 128, 4)]
+    assert sum(len(batch) > 1 for batch in batches) <= 4
+
+
+def test_a_batch_is_shared_evenly_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert split_batch(32, 8, "batch") == (8, 4)
+    assert split_batch(12, 8, "batch") == (6, 2)
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    assert split_batch(12, 8, "batch") == (4, 1)
+    with pytest.raises(PipelineError, match="choose a multiple of 3"):
+        split_batch(16, 8, "batch")
