@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import base64
+import io
+import math
+import random
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from grpo_pipeline.plots import as_markdown, evaluation_intervals, quarantine_counts, training_curves, weekly_history
+from grpo_pipeline.weeks import Week
+
+LARGEST = 50_000
+METRICS = ("preference_accuracy", "preference_margin", "contrastive_similarity", "tool_call_accuracy", "truncated")
+
+
+def opened(png: bytes | None) -> Image.Image:
+    assert png is not None
+    assert len(png) < LARGEST
+    picture = Image.open(io.BytesIO(png))
+    assert picture.format == "PNG"
+    corner = picture.convert("RGB").getpixel((0, 0))
+    assert corner == (255, 255, 255)
+    return picture
+
+
+def training_run(warm: int, steps: int) -> list[dict[str, Any]]:
+    source = random.Random(0)
+    rows: list[dict[str, Any]] = [
+        {"phase": "Warm start", "step": step, "loss": 4 / step + source.random()} for step in range(1, warm + 1)
+    ]
+    for step in range(1, steps + 1):
+        parts = {f"rewards/{name}/mean": source.gauss(0, 1) for name in ("similarity", "tool_call", "truncated")}
+        rows.append(
+            {
+                "phase": "GRPO",
+                "step": step,
+                "reward": source.gauss(0, 1),
+                "loss": source.gauss(0, 0.1),
+                "kl": 0.01 * step,
+                "entropy": source.random(),
+                "completions/mean_length": 60 + source.random(),
+                "frac_reward_zero_std": source.random(),
+                **parts,
+            }
+        )
+    return rows
+
+
+def levels(models: tuple[str, ...], **changes: float | None) -> list[dict[str, Any]]:
+    return [
+        {
+            "metric": name,
+            "label": name.replace("_", " "),
+            "model": model,
+            "mean": 0.5,
+            "low": 0.4,
+            "high": 0.7,
+            **changes,
+        }
+        for name in METRICS
+        for model in models
+    ]
+
+
+@pytest.mark.parametrize(("warm", "steps"), [(0, 1), (10, 6), (50, 300), (24, 0)])
+def test_training_curves_are_small_whatever_the_length_of_the_run(warm: int, steps: int) -> None:
+    assert opened(training_curves(training_run(warm, steps))).width == 768
+
+
+def test_values_that_are_not_finite_or_missing_are_left_out_of_the_curves() -> None:
+    rows = training_run(5, 10)
+    rows[7] |= {"reward": math.nan, "kl": math.inf, "entropy": None}
+    rows[8].pop("rewards/tool_call/mean")
+    rows[9]["rewards/similarity/mean"] = None
+    opened(training_curves(rows))
+
+
+def test_a_run_without_numbers_has_no_picture() -> None:
+    assert training_curves([]) is None
+    assert training_curves([{"phase": "GRPO", "step": 1, "reward": None, "loss": math.nan}]) is None
+    assert evaluation_intervals([]) is None
+    assert evaluation_intervals(levels(("base",), mean=math.nan)) is None
+    assert quarantine_counts({"too_short": 0}) is None
+    assert weekly_history([], "preference accuracy") is None
+
+
+def test_intervals_are_drawn_with_and_without_an_incumbent_and_without_bounds() -> None:
+    two = opened(evaluation_intervals(levels(("base", "candidate"))))
+    three = opened(evaluation_intervals(levels(("base", "incumbent", "candidate"))))
+    assert three.height > two.height
+    opened(evaluation_intervals(levels(("base", "candidate"), low=None, high=None)))
+
+
+def test_many_quarantine_rules_share_a_last_bar() -> None:
+    few = opened(quarantine_counts({f"rule_{index}": index + 1 for index in range(12)}))
+    many = opened(quarantine_counts({f"rule_{index}": index + 1 for index in range(40)}))
+    assert many.height < few.height * 1.2
+
+
+def test_a_history_shows_weeks_that_were_not_evaluated_too() -> None:
+    first = Week("2026-01-05")
+    weeks = [
+        {"week": first.shift(index).key, "verdict": verdict, "value": value, "low": 0.4, "high": 0.9, "pairs": 100}
+        for index, (verdict, value) in enumerate(
+            [("pass", 0.6), ("fail", 0.5), ("skipped", None), ("inconclusive", 0.7), (None, None)] * 11
+        )
+    ]
+    opened(weekly_history(weeks, "preference accuracy"))
+
+
+def test_the_same_numbers_give_the_same_picture() -> None:
+    rows = training_run(5, 10)
+    assert training_curves(rows) == training_curves(rows)
+
+
+def test_markdown_holds_the_whole_picture() -> None:
+    png = quarantine_counts({"too_short": 3})
+    assert png is not None
+    text = as_markdown(png, "Kept out")
+    assert text.startswith("![Kept out](data:image/png;base64,")
+    assert base64.b64decode(text.split("base64,")[1].removesuffix(")")) == png
+
+
+def test_importing_the_plots_does_not_load_matplotlib() -> None:
+    code = "import sys, grpo_pipeline.plots; print('matplotlib' in sys.modules, 'scipy' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "False False\n"
