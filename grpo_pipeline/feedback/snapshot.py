@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from adbc_driver_manager import Error as AdbcError
-from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped]
 from psycopg import OperationalError, errors
 
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.feedback.queries import BECOME_EXTRACTOR, OPEN_SNAPSHOT
 from grpo_pipeline.postgres.problems import connection_problem, database_problem
 from grpo_pipeline.postgres.urls import normalize_database_url
+
+if TYPE_CHECKING:
+    from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped]
 
 BATCH_BYTES = 4 * 1024 * 1024
 
@@ -66,6 +69,9 @@ def open_snapshot(url: str) -> Iterator[Snapshot]:
     Raises:
         PipelineError: the database cannot be reached.
     """
+    # It brings pandas along: half a second that every command and the code location would wait for.
+    from adbc_driver_postgresql import dbapi
+
     normal = normalize_database_url(url)
     with _explained(normal):
         connection = dbapi.connect(normal)
