@@ -34,7 +34,7 @@ def parse_prompt(text: str) -> list[Message]:
     if text.lstrip().startswith("["):
         try:
             items = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             items = None
         if isinstance(items, list) and items and all(_is_message(item) for item in items):
             return [{"role": item["role"], "content": item["content"]} for item in items]
@@ -63,7 +63,7 @@ def format_tool_call(call: ToolCall) -> str:
 def _parse_call(text: str) -> ToolCall | None:
     try:
         item = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(item, dict) or not isinstance(item.get("name"), str):
         return None

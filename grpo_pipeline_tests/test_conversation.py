@@ -30,6 +30,11 @@ def test_text_that_only_looks_like_messages_stays_text(text: str) -> None:
     assert parse_prompt(text) == [{"role": "user", "content": text}]
 
 
+def test_text_of_absurd_depth_is_text_and_no_call() -> None:
+    assert parse_prompt("[" * 100_000) == [{"role": "user", "content": "[" * 100_000}]
+    assert parse_tool_calls(f"<tool_call>{'[' * 100_000}</tool_call>") is None
+
+
 @given(MESSAGES)
 def test_messages_survive_being_written_and_read(messages: list[dict[str, str]]) -> None:
     assert parse_prompt(format_prompt(messages)) == messages
