@@ -9,12 +9,13 @@ import polars as pl
 from grpo_pipeline.artifacts import Artifact, ArtifactStore
 from grpo_pipeline.assets.feedback import agent_feedback, preference_pairs
 from grpo_pipeline.assets.inputs import hashes
-from grpo_pipeline.assets.reporting import Materialization, Published, report, table_of
+from grpo_pipeline.assets.reporting import Materialization, Published, picture, report, table_of
 from grpo_pipeline.assets.weekly import data_asset
 from grpo_pipeline.config import load_settings
 from grpo_pipeline.curation.curate import Curated, curate
 from grpo_pipeline.curation.settings import CurationSettings
 from grpo_pipeline.partitions import weeks_of
+from grpo_pipeline.plots import quarantine_counts
 from grpo_pipeline.resources.artifact_store import ArtifactStoreResource
 from grpo_pipeline.resources.failures import fails_clearly
 from grpo_pipeline.run_config import launchpad_config, overridden
@@ -73,7 +74,9 @@ def curate_week(artifacts: ArtifactStore, week: Week, settings: CurationSettings
         }
         artifact = artifacts.publish(draft, "curated_pairs", week.key, manifest)
     rules = curated.quarantine.group_by("table", "rule").len("rows").sort("table", "rule")
-    return Published(artifact, len(curated.pairs), artifact.path / PAIRS, {"quarantine": table_of(rules)})
+    by_rule = {f"{table}: {rule}": rows for table, rule, rows in rules.iter_rows()}
+    shown = {**picture(quarantine_counts(by_rule), "kept out by rule"), "quarantine": table_of(rules)}
+    return Published(artifact, len(curated.pairs), artifact.path / PAIRS, shown)
 
 
 def earlier_weeks(artifacts: ArtifactStore, week: Week) -> list[Artifact]:

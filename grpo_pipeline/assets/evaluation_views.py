@@ -6,12 +6,11 @@ import json
 from typing import Any
 
 import dagster as dg
-import polars as pl
 
 from grpo_pipeline.artifacts import Artifact
-from grpo_pipeline.assets.reporting import table_of
-from grpo_pipeline.gates.report import verdict_markdown
-from grpo_pipeline.gates.verdict import PromotionVerdict
+from grpo_pipeline.assets.reporting import picture, table_of
+from grpo_pipeline.gates.report import stored_verdict, verdict_markdown
+from grpo_pipeline.plots import evaluation_intervals
 
 
 def evaluation_views(evaluation: Artifact) -> dict[str, Any]:
@@ -20,18 +19,12 @@ def evaluation_views(evaluation: Artifact) -> dict[str, Any]:
     if not path.exists():
         return {}
     result = json.loads(path.read_text(encoding="utf-8"))
-    verdict = PromotionVerdict(
-        **result["verdict"],
-        table=pl.DataFrame(result["levels"], infer_schema_length=None),
-        comparisons=pl.DataFrame(result["comparisons"], infer_schema_length=None),
-        minimum_detectable_effect=result["minimum_detectable_effect"],
-        pairs=result["pairs"],
-        contributors=result["contributors"],
-    )
+    verdict = stored_verdict(result)
     numbers = {
         f"{row['metric']} ({row['model']})": float(row["mean"]) for row in result["levels"] if row["mean"] is not None
     }
     return {
+        **picture(evaluation_intervals(result["levels"]), "held-out results"),
         "candidate": evaluation.manifest["candidate"],
         "incumbent": evaluation.manifest["incumbent"] or "none",
         "decision": dg.MetadataValue.md(verdict_markdown(verdict)),

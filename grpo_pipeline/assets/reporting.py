@@ -11,6 +11,7 @@ import dagster as dg
 import polars as pl
 
 from grpo_pipeline.artifacts import Artifact, canonical_json
+from grpo_pipeline.plots import as_markdown
 
 DATA_VERSION_TAG = "dagster/data_version"
 Materialization = dg.MaterializeResult[Any]
@@ -97,6 +98,11 @@ def column_schema(parquet: Path) -> dg.TableSchema:
     """Column names and types of a Parquet file, without a single value."""
     schema = pl.read_parquet_schema(parquet)
     return dg.TableSchema([dg.TableColumn(name, str(kind)) for name, kind in schema.items()])
+
+
+def picture(png: bytes | None, title: str) -> dict[str, Any]:
+    """A plot under its title; nothing where there was nothing to draw."""
+    return {title: dg.MetadataValue.md(as_markdown(png, title))} if png else {}
 
 
 def table_of(frame: pl.DataFrame) -> dg.TableMetadataValue:

@@ -8,7 +8,9 @@ from typing import Any
 import dagster as dg
 
 from grpo_pipeline.artifacts import Artifact
+from grpo_pipeline.assets.reporting import picture
 from grpo_pipeline.gates.training_health import health_summary
+from grpo_pipeline.plots import training_curves
 
 
 def read_metrics(policy: Artifact) -> list[dict[str, Any]]:
@@ -24,11 +26,13 @@ def training_views(policy: Artifact) -> dict[str, Any]:
     manifest = policy.manifest
     if not manifest["trained"]:
         return {"trained": False}
+    metrics = read_metrics(policy)
     return {
+        **picture(training_curves(metrics), "training curves"),
         "trained": True,
         "version": manifest["version"],
         "base model": manifest["base_model"]["name"],
         "training seconds": float(sum(manifest["seconds"].values())),
         "model card": dg.MetadataValue.md((policy.path / "README.md").read_text(encoding="utf-8")),
-        **health_summary(read_metrics(policy)),
+        **health_summary(metrics),
     }

@@ -1,3 +1,0 @@
-from grpo_pipeline_tests.project import project
-
-__all__ = ["project"]
