@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from peft import PeftModel
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from grpo_pipeline.conversation import Message
@@ -61,7 +62,7 @@ def load_policy(
     """
     try:
         model = AutoModelForCausalLM.from_pretrained(base.folder, dtype=getattr(torch, dtype))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise PipelineError(
             f"The base model {base.name} cannot be loaded: its files are damaged or incomplete."
         ) from error

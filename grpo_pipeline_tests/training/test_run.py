@@ -97,7 +97,6 @@ def test_the_adapter_changes_what_the_base_model_answers(undisturbed: RunConfig,
         tokens = model.generate(**prompt, max_new_tokens=10, do_sample=False)
         answers.append(tokenizer.decode(tokens[0][prompt["input_ids"].shape[1] :]))
     assert answers[0] != answers[1]
-    assert set(answers[1].replace("<|im_end|>", "")) <= set("good day.")
 
 
 def test_a_finished_policy_is_not_trained_again(undisturbed: RunConfig) -> None:
@@ -112,6 +111,7 @@ def test_a_finished_policy_is_not_overwritten_by_another(undisturbed: RunConfig)
         run_here(other)
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_both_phases_ends_as_an_undisturbed_one(undisturbed: RunConfig, tmp_path: Path) -> None:
     config = undisturbed.model_copy(update={"output_dir": tmp_path / "policy"})
     for phase, step in (("Warm start", 5), ("GRPO", 3)):
@@ -164,9 +164,9 @@ def test_divergence_fails_the_run_and_says_so(
 def test_a_full_disk_is_one_sentence(
     dataset: Path, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = tiny_config(dataset, tmp_path / "policy", home)
-    config.output_dir.mkdir()
-    (config.output_dir / "metrics.jsonl").symlink_to("/dev/full")
+    config = tiny_config(dataset, tmp_path / "policy", home, warm_start=False)
+    (config.output_dir / "completions").mkdir(parents=True)
+    (config.output_dir / "completions" / "step_00001_0.parquet").symlink_to("/dev/full")
     quiet_libraries()
     assert run_process(lambda watcher: train(config, watcher), config.output_dir) == EXIT_ERROR
     assert f"The disk of {config.output_dir} is full" in capsys.readouterr().err
