@@ -13,7 +13,7 @@ from grpo_pipeline.assets.dataset import preference_dataset
 from grpo_pipeline.assets.evaluation_views import evaluation_views
 from grpo_pipeline.assets.inputs import hashes
 from grpo_pipeline.assets.reporting import Materialization, Published, report
-from grpo_pipeline.assets.training import POOL, RETRY, grpo_policy
+from grpo_pipeline.assets.training import POOL, grpo_policy
 from grpo_pipeline.assets.weekly import model_asset
 from grpo_pipeline.assets.working import OUTPUT, remove_finished, work_key, working_folder
 from grpo_pipeline.config import load_settings
@@ -63,7 +63,6 @@ class Contest:
     group_name="evaluation",
     kinds={"pytorch", "huggingface"},
     pool=POOL,
-    retry_policy=RETRY,
     deps=[grpo_policy, preference_dataset],
 )
 @fails_clearly

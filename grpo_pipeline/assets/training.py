@@ -29,8 +29,6 @@ from grpo_pipeline.verdict import Verdict
 from grpo_pipeline.weeks import Week
 
 POOL = "gpu"
-# A process that was killed goes on from its last checkpoint; what a person has to put right is not tried again.
-RETRY = dg.RetryPolicy(max_retries=1, delay=10)
 
 
 class TrainingConfig(launchpad_config(TrainingSettings)):  # type: ignore[misc]
@@ -41,7 +39,6 @@ class TrainingConfig(launchpad_config(TrainingSettings)):  # type: ignore[misc]
     group_name="training",
     kinds={"pytorch", "huggingface"},
     pool=POOL,
-    retry_policy=RETRY,
     deps=[preference_dataset],
 )
 @fails_clearly

@@ -26,6 +26,7 @@ Launcher = Literal["python", "accelerate", "torchrun"]
 ERROR_PREFIX = "Error: "
 CONFIG_FILE = "run.json"
 LOCK_FILE = "lock"
+RETRIES, RETRY_SECONDS = 1, 10
 
 
 def build_command(module: str, config_file: Path, launcher: Launcher, processes: int) -> list[str]:
@@ -102,6 +103,7 @@ class Trainer(dg.ConfigurableResource[Any]):
 
         Raises:
             dg.Failure: the process failed; the description is its own error sentence where it gave one.
+            dg.RetryRequested: it was killed or ended unexpectedly, and may go on from its last checkpoint.
         """
         config_file = working_directory / CONFIG_FILE
         config_file.write_text(json.dumps(config, indent=2, default=str), encoding="utf-8")
@@ -114,8 +116,13 @@ class Trainer(dg.ConfigurableResource[Any]):
             code, sentence = _run_to_the_end(
                 command, working_directory / LOCK_FILE, {**os.environ, **session.get_bootstrap_env_vars()}
             )
-        if code != 0:
-            raise failure(module, code, sentence)
+        if code == 0:
+            return
+        failed = failure(module, code, sentence)
+        if not failed.allow_retries:
+            raise failed
+        # Not a retry policy of the asset: with one, Dagster starts a step again that somebody cancelled.
+        raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=RETRY_SECONDS) from failed
 
 
 def _run_to_the_end(command: list[str], lock_file: Path, environment: dict[str, str]) -> tuple[int, str | None]:
