@@ -56,7 +56,7 @@ def summed_up(findings: dict[str, Finding]) -> dg.AssetCheckResult:
         passed=not bad,
         severity=ERROR if broken else WARN,
         description=description,
-        metadata={"weeks": len(findings), "weeks not good": len(bad)},
+        metadata={"weeks": len(findings), "weeks not good": len(bad)} if len(findings) > 1 else {},
     )
 
 

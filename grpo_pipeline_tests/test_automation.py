@@ -140,7 +140,7 @@ def test_the_schedule_trains_the_week_that_ended_that_monday(project: Project) -
         dg.build_schedule_context(instance=instance, scheduled_execution_time=monday) as context,
     ):
         request = weekly_training_schedule(context)
-        create_run_for_test(instance, status=dg.DagsterRunStatus.QUEUED, tags={"dagster/partition": NOVEMBER.key})
+        create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED, tags={"dagster/partition": NOVEMBER.key})
         beside = weekly_training_schedule(context)
     assert isinstance(request, dg.RunRequest)
     assert (request.partition_key, request.run_key) == (NOVEMBER.key, NOVEMBER.key)

@@ -43,7 +43,7 @@ class Live:
         return ModelRegistry(self.url)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def live(postgres_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """The webserver and the daemon on a project with some weeks of feedback, nothing of it extracted."""
     with postgres_server.fresh_database("migrated") as url:

@@ -12,6 +12,7 @@ import dagster as dg
 import psutil
 import pytest
 
+from grpo_pipeline.resources import trainer as trainer_module
 from grpo_pipeline.resources.process_guard import EXIT_LOCKED
 from grpo_pipeline.resources.trainer import Launcher, Trainer, build_command, failure
 
@@ -22,6 +23,7 @@ Run = Callable[..., dg.ExecuteInProcessResult]
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs a program as the training module, in a step with the real Pipes client."""
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(trainer_module, "RETRY_SECONDS", 0)
 
     def run(program: str, config: dict[str, object] | None = None, launcher: Launcher = "python") -> object:
         (tmp_path / "fake_training.py").write_text(textwrap.dedent(program))
