@@ -44,7 +44,7 @@ def report(context: dg.AssetExecutionContext, published: Iterable[Published]) ->
     for item in published:
         metadata = describe(item)
         context.add_asset_metadata(metadata, partition_key=item.artifact.week)
-        context.log.info("%s of week %s: %s", item.artifact.asset, item.artifact.week, summary(item.artifact))
+        context.log.info("%s: %s", item.artifact.week, summary(item.artifact))
         done.append((item, metadata))
     versions = [item.version for item, _ in done]
     yield dg.MaterializeResult(data_version=dg.DataVersion(versions[0] if len(done) == 1 else canonical_json(versions)))

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -145,7 +146,7 @@ def _finish(settings: Settings, weeks: Sequence[Week], problems: Sequence[str]) 
 
 def outcome_table(artifacts: ArtifactStore, weeks: Sequence[Week]) -> Table:
     """What became of each week, as far as it got."""
-    table = Table("week", "train", "held out", "policy", "verdict", "champion after it")
+    table = Table("week", "train", "held out", "policy", "verdict", "champion after it", box=SIMPLE_HEAD)
     for column in table.columns[1:3]:
         column.justify = "right"
     for week in weeks:
@@ -163,7 +164,7 @@ def _outcome(artifacts: ArtifactStore, week: Week) -> list[str]:
     return [
         str(counts.get("train", "-")),
         str(counts.get("held_out", "-")),
-        policy.get("version") or ("not trained" if policy else "-"),
+        ("trained" if policy["trained"] else "not trained") if policy else "-",
         f"[{COLORS[status]}]{status}[/]" if status in COLORS else status,
         champion.get("champion") or ("none" if champion else "-"),
     ]
