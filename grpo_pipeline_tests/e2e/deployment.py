@@ -30,9 +30,9 @@ mutation($params: ExecutionParams!) { launchRun(executionParams: $params) {
 TERMINATE = """
 mutation($id: String!) { terminateRun(runId: $id) {
   __typename ... on PythonError { message } ... on TerminateRunFailure { message } } }"""
-REEXECUTE = """
-mutation($params: ReexecutionParams!) { launchRunReexecution(reexecutionParams: $params) {
-  __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+START_SENSOR = """
+mutation($selector: SensorSelector!) { startSensor(sensorSelector: $selector) {
+  __typename ... on PythonError { message } } }"""
 RUN = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status tags { key value } } } }"
 RUNS = "query { runsOrError { ... on Runs { results { runId jobName status tags { key value } } } } }"
 POOL = """
@@ -79,6 +79,11 @@ class Deployment:
         launched = self.ask(LAUNCH_RUN, params=params)["launchRun"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
         return str(launched["run"]["runId"])
+
+    def turn_on(self, sensor: str) -> None:
+        """Turn a sensor on, as its switch in the UI does."""
+        started = self.ask(START_SENSOR, selector={**LOCATION, "sensorName": sensor})["startSensor"]
+        assert started["__typename"] == "Sensor", started
 
     def terminate(self, run: str) -> None:
         assert self.ask(TERMINATE, id=run)["terminateRun"]["__typename"] == "TerminateRunSuccess"

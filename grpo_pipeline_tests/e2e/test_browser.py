@@ -46,7 +46,7 @@ def test_a_week_is_materialized_in_the_ui_and_turns_green(live: Live, page: Page
     field = dialog.get_by_role("textbox").first
     field.fill(WEEK)
     field.press("Enter")
-    expect(dialog.get_by_text("1 partition")).to_be_visible(timeout=PATIENT)
+    expect(dialog.get_by_text("1 partition", exact=True)).to_be_visible(timeout=PATIENT)
     dialog.get_by_role("button", name=re.compile("^Launch")).click()
 
     expect(page.get_by_text(f"Materialized ({before + 1})", exact=True)).to_be_visible(timeout=PATIENT)
