@@ -10,7 +10,34 @@ import psycopg
 
 from grpo_pipeline.weeks import Week
 
-SYLLABLES = "ba ce di fo gu ha je ki lo mu na pe qui ro su ta ve wi xo yu za bre cli dro fla gri".split()
+SYLLABLES = (
+    "ba",
+    "ce",
+    "di",
+    "fo",
+    "gu",
+    "ha",
+    "je",
+    "ki",
+    "lo",
+    "mu",
+    "na",
+    "pe",
+    "qui",
+    "ro",
+    "su",
+    "ta",
+    "ve",
+    "wi",
+    "xo",
+    "yu",
+    "za",
+    "bre",
+    "cli",
+    "dro",
+    "fla",
+    "gri",
+)
 
 
 def words(source: random.Random, count: int) -> str:
@@ -24,7 +51,8 @@ def add_edits(url: str, week: Week, count: int, *, people: int = 12) -> list[str
     users = [str(uuid.UUID(int=random.Random(f"person {number}").getrandbits(128))) for number in range(people)]
     with psycopg.connect(url) as connection:
         cursor = connection.cursor()
-        cursor.executemany("insert into auth.users (id) values (%s) on conflict do nothing", [(user,) for user in users])
+        known = "insert into auth.users (id) values (%s) on conflict do nothing"
+        cursor.executemany(known, [(user,) for user in users])
         rows = [
             (
                 str(uuid.UUID(int=source.getrandbits(128))),
@@ -37,7 +65,8 @@ def add_edits(url: str, week: Week, count: int, *, people: int = 12) -> list[str
             for number in range(count)
         ]
         cursor.executemany(
-            "insert into agent_feedback (id, created_at, updated_at, user_id, feedback_type, prompt, response, corrections) "
+            "insert into agent_feedback "
+            "(id, created_at, updated_at, user_id, feedback_type, prompt, response, corrections) "
             "values (%s, %s, now(), %s, 'edit', %s, %s, %s)",
             rows,
         )
