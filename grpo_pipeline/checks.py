@@ -127,7 +127,7 @@ def enough_new_pairs(artifact: Artifact) -> Finding:
 def training_is_healthy(artifact: Artifact) -> Finding:
     """The numbers of training are finite, most groups taught something, most answers were not cut off."""
     if not artifact.manifest["trained"]:
-        return Finding(artifact.manifest["verdict"]["reason"], WARN)
+        return Finding(f"Nothing was trained: {artifact.manifest['verdict']['reason']}")
     health = training_health(read_metrics(artifact))
     severity = {"pass": None, "fail": ERROR}.get(health.status, WARN)
     return Finding(health.reason, severity)

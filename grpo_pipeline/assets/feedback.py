@@ -8,6 +8,7 @@ from grpo_pipeline.artifacts import ArtifactStore
 from grpo_pipeline.assets.erasure import erase_deleted_samples
 from grpo_pipeline.assets.reporting import Materialization, Published, report
 from grpo_pipeline.assets.weekly import data_asset
+from grpo_pipeline.assets.working import remove_left_drafts
 from grpo_pipeline.config import load_settings
 from grpo_pipeline.feedback.store import FeedbackStore
 from grpo_pipeline.feedback.tables import TABLES, TableName
@@ -39,6 +40,7 @@ def preference_pairs(
     What old policies and evaluations keep of rows that were deleted since is removed as well.
     """
     store, artifacts = feedback_store.open(), artifact_store.open()
+    remove_left_drafts(artifacts)
     erased = erase_deleted_samples(store, artifacts)
     if erased:
         context.log.info("Removed %d samples of deleted feedback from earlier policies and evaluations.", erased)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import shutil
+import time
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from grpo_pipeline.resources.trainer import LOCK_FILE
 
 FOLDER = ".working"
 OUTPUT = "output"
+LEFT_AFTER_SECONDS = 24 * 3600
 
 
 def work_key(*parts: Any) -> str:  # noqa: ANN401
@@ -48,6 +50,13 @@ def remove_attempts_on(artifacts: ArtifactStore, ids: Collection[str]) -> int:
     for folder in doomed:
         shutil.rmtree(folder)
     return len(doomed)
+
+
+def remove_left_drafts(artifacts: ArtifactStore) -> None:
+    """Remove what killed processes left half-written; nothing that is still being written is a day old."""
+    for draft in artifacts.root.glob("*/.draft-*"):
+        if time.time() - draft.stat().st_mtime > LEFT_AFTER_SECONDS:
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 def _holds(path: Path, ids: Collection[str]) -> bool:
