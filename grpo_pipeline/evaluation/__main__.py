@@ -16,9 +16,7 @@ from grpo_pipeline.training.watching import Watcher
 def main() -> int:
     """Evaluate as a config file says and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m grpo_pipeline.evaluation", description=__doc__)
-    parser.add_argument(
-        "--config", type=Path, required=True, help="JSON file: held_out, output_dir, models, settings"
-    )
+    parser.add_argument("--config", type=Path, required=True, help="JSON file: held_out, output_dir, models, settings")
     arguments = parser.parse_args()
     die_with_parent()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
