@@ -58,8 +58,8 @@ def decide(registry: ModelRegistry, policy: Artifact, evaluation: Artifact) -> t
         other = evaluation.manifest["incumbent"] or "no champion"
         return False, Verdict(
             "inconclusive",
-            f"{carried_forward(incumbent)} {version} was compared with {other}, which is not in use any more: run "
-            "policy_evaluation of this week again.",
+            f"{carried_forward(incumbent)} {version} was compared with {other} instead: run policy_evaluation of "
+            "this week again.",
         )
     promotion = registry.promote(version, PROMOTER, stated["reason"])
     if promotion.outcome == "refused":

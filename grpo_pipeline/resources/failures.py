@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 from collections.abc import Callable, Iterator
 from typing import ParamSpec, TypeVar
 
 import dagster as dg
+import polars as pl
 
+from grpo_pipeline.config import load_settings
 from grpo_pipeline.errors import PipelineError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# polars says it in words alone.
+DISK_FULL_WORDS = "no space left on device"
+
 
 def fails_clearly(body: Callable[P, Iterator[T]]) -> Callable[P, Iterator[T]]:
-    """Turn a PipelineError in an asset's body into a failure with the same sentence and no retry."""
+    """Turn what a person can put right in an asset's body into a failure with one sentence and no retry."""
 
     @functools.wraps(body)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
@@ -23,5 +30,17 @@ def fails_clearly(body: Callable[P, Iterator[T]]) -> Callable[P, Iterator[T]]:
             yield from body(*args, **kwargs)
         except PipelineError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
+        except (OSError, pl.exceptions.ComputeError) as error:
+            if not _is_full_disk(error):
+                raise
+            raise dg.Failure(
+                f"The disk of {load_settings().artifacts} is full: free some space and run the week again. What was "
+                "published before is whole, and nothing half-written is.",
+                allow_retries=False,
+            ) from error
 
     return wrapped
+
+
+def _is_full_disk(error: Exception) -> bool:
+    return (isinstance(error, OSError) and error.errno in DISK_FULL) or DISK_FULL_WORDS in str(error).lower()

@@ -1,7 +1,9 @@
 from collections.abc import Iterator
 
 import dagster as dg
+import polars as pl
 
+from grpo_pipeline.config import load_settings
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.resources.failures import fails_clearly
 
@@ -27,3 +29,16 @@ def test_bad_data_fails_the_step_once_with_its_own_sentence() -> None:
     assert data.user_failure_data.description == (
         "The table public.agent_feedback does not exist: run `grpo-pipeline db migrate`."
     )
+
+
+def test_a_full_disk_is_one_sentence_that_names_the_place() -> None:
+    @dg.asset
+    @fails_clearly
+    def curated_pairs() -> Iterator[dg.MaterializeResult[None]]:
+        pl.DataFrame({"id": range(100_000)}).write_parquet("/dev/full")
+        yield dg.MaterializeResult()
+
+    result = dg.materialize([curated_pairs], raise_on_error=False)
+    data = next(event.step_failure_data for event in result.all_events if event.is_step_failure)
+    assert data.user_failure_data is not None
+    assert str(data.user_failure_data.description).startswith(f"The disk of {load_settings().artifacts} is full")
