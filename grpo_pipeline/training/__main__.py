@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -19,9 +18,6 @@ def main() -> int:
     parser.add_argument("--config", type=Path, required=True, help="JSON file: dataset_dir, output_dir, home, settings")
     arguments = parser.parse_args()
     die_with_parent()
-    # cuBLAS is only deterministic with a fixed workspace, which it reads from here before torch is loaded.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         config = load_run_config(arguments.config)
     except PipelineError as error:
