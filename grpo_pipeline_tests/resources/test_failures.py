@@ -42,3 +42,17 @@ def test_a_full_disk_is_one_sentence_that_names_the_place() -> None:
     data = next(event.step_failure_data for event in result.all_events if event.is_step_failure)
     assert data.user_failure_data is not None
     assert str(data.user_failure_data.description).startswith(f"The disk of {load_settings().artifacts} is full")
+
+
+def test_what_polars_says_about_values_stays_out_of_the_event_log() -> None:
+    @dg.asset
+    @fails_clearly
+    def curated_pairs() -> Iterator[dg.MaterializeResult[None]]:
+        pl.DataFrame({"score": ["what a user wrote"]}).with_columns(pl.col("score").cast(pl.Float64, strict=True))
+        yield dg.MaterializeResult()
+
+    instance = dg.DagsterInstance.ephemeral()
+    result = dg.materialize([curated_pairs], raise_on_error=False, instance=instance)
+    logged = "".join(str(entry) for entry in instance.all_logs(result.run_id))
+    assert "InvalidOperationError in curated_pairs (test_failures.py, line" in logged
+    assert "what a user wrote" not in logged
