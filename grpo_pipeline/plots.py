@@ -12,8 +12,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from grpo_pipeline.gates.metrics import BY_NAME
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -84,7 +82,7 @@ def evaluation_intervals(levels: Sequence[Record]) -> bytes | None:
     """Every metric's mean and interval for the base model, the incumbent and the candidate.
 
     Args:
-        levels: the `levels` of an `evaluation.json`: metric, label, model, mean, low, high.
+        levels: the `levels` of an `evaluation.json`: metric, label, better (1, -1, 0), model, mean, low, high.
     """
     finite = [row for row in levels if _finite(row["mean"]) and row["metric"] != "non_finite"]
     metrics = list(dict.fromkeys(row["metric"] for row in finite))
@@ -230,7 +228,7 @@ def _draw_intervals(axis: Axes, rows: Sequence[Record], models: Sequence[str]) -
             fontsize=9,
             color=color,
         )
-    _style(axis, rows[0]["label"] + BETTER[BY_NAME[rows[0]["metric"]].better])
+    _style(axis, rows[0]["label"] + BETTER[rows[0]["better"]])
     axis.set_ylim(len(models) - 0.5, -0.5)
     axis.set_yticks(range(len(models)), models)
     axis.grid(False, axis="y")

@@ -56,6 +56,7 @@ def levels(models: tuple[str, ...], **changes: float | None) -> list[dict[str, A
         {
             "metric": name,
             "label": name.replace("_", " "),
+            "better": 1,
             "model": model,
             "mean": 0.5,
             "low": 0.4,

@@ -28,7 +28,7 @@ NUMBERS = {
     "pairs": pl.Int64,
     "contributors": pl.Int64,
 }
-LEVELS_SCHEMA = {"metric": pl.String, "label": pl.String, "model": pl.String, **NUMBERS}
+LEVELS_SCHEMA = {"metric": pl.String, "label": pl.String, "better": pl.Int8, "model": pl.String, **NUMBERS}
 COMPARISONS_SCHEMA = {
     **dict.fromkeys(("metric", "label", "role", "against"), pl.String),
     "margin": pl.Float64,
@@ -136,7 +136,8 @@ def _numbers(interval: Interval) -> dict[str, float | None]:
 def levels(scores: pl.DataFrame, settings: GateSettings) -> pl.DataFrame:
     """Every metric's mean for every model, with its interval over contributors.
 
-    Columns: metric, label, model, mean, low, high, confidence, pairs, contributors.
+    Columns: metric, label, better (1 higher, -1 lower, 0 neither), model, mean, low, high, confidence, pairs and
+    contributors.
     """
     models = models_in(scores)
     rows = []
@@ -144,7 +145,8 @@ def levels(scores: pl.DataFrame, settings: GateSettings) -> pl.DataFrame:
         wide = per_pair(scores, metric.name, models)
         for model in models if wide.height else []:
             interval = _interval(wide, pl.col(model), settings.confidence, settings)
-            rows.append({"metric": metric.name, "label": metric.label, "model": model, **_numbers(interval)})
+            named = {"metric": metric.name, "label": metric.label, "better": metric.better, "model": model}
+            rows.append({**named, **_numbers(interval)})
     return pl.DataFrame(rows, schema=LEVELS_SCHEMA)
 
 
