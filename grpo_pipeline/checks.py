@@ -107,7 +107,7 @@ def nothing_leaks(artifact: Artifact) -> Finding:
 
 
 def no_week_is_missing(artifact: Artifact) -> Finding:
-    """Every week of the look-back was there when the dataset was made."""
+    """Every week of the look-back that has pairs in the database was curated when the dataset was made."""
     missing = artifact.manifest["missing_weeks"]
     if missing:
         span = missing[0] if len(missing) == 1 else f"{missing[0]} to {missing[-1]}"
@@ -116,7 +116,7 @@ def no_week_is_missing(artifact: Artifact) -> Finding:
             f"`grpo-pipeline backfill --from {missing[0]} --to {artifact.week} --data-only`.",
             WARN,
         )
-    return Finding("All weeks of the look-back are in.")
+    return Finding("All weeks of the look-back that have pairs are in.")
 
 
 def enough_new_pairs(artifact: Artifact) -> Finding:

@@ -17,10 +17,13 @@ from grpo_pipeline.dataset.manifest import manifest_fields
 from grpo_pipeline.dataset.settings import DatasetSettings
 from grpo_pipeline.dataset.verdict import dataset_verdict
 from grpo_pipeline.dataset.write import write_dataset
+from grpo_pipeline.feedback.fingerprints import fingerprint_rows
+from grpo_pipeline.feedback.store import FeedbackStore
 from grpo_pipeline.partitions import weeks_of
 from grpo_pipeline.registry.registry import ModelRegistry
 from grpo_pipeline.resources.artifact_store import ArtifactStoreResource
 from grpo_pipeline.resources.failures import fails_clearly
+from grpo_pipeline.resources.feedback_store import FeedbackStoreResource
 from grpo_pipeline.resources.model_registry import ModelRegistryResource
 from grpo_pipeline.run_config import launchpad_config, overridden
 from grpo_pipeline.verdict import Verdict
@@ -36,6 +39,7 @@ class DatasetConfig(launchpad_config(DatasetSettings)):  # type: ignore[misc]
 def preference_dataset(
     context: dg.AssetExecutionContext,
     config: DatasetConfig,
+    feedback_store: FeedbackStoreResource,
     artifact_store: ArtifactStoreResource,
     model_registry: ModelRegistryResource,
 ) -> Iterator[Materialization]:
@@ -43,13 +47,18 @@ def preference_dataset(
 
     A folder that `datasets.load_dataset` opens, in TRL's conversational preference format.
     """
-    settings, artifacts = overridden(load_settings().dataset, config), artifact_store.open()
-    registry = model_registry.open()
-    yield from report(context, (build_week(artifacts, registry, week, settings) for week in weeks_of(context)))
+    settings, artifacts, weeks = overridden(load_settings().dataset, config), artifact_store.open(), weeks_of(context)
+    registry, filled = model_registry.open(), weeks_with_pairs(feedback_store.open(), weeks, settings)
+    yield from report(context, (build_week(artifacts, registry, week, filled, settings) for week in weeks))
 
 
-def build_week(artifacts: ArtifactStore, registry: ModelRegistry, week: Week, settings: DatasetSettings) -> Published:
+def build_week(
+    artifacts: ArtifactStore, registry: ModelRegistry, week: Week, filled: set[str], settings: DatasetSettings
+) -> Published:
     """Build one week's dataset from the curated weeks there are, and publish it.
+
+    Args:
+        filled: the weeks of which the database holds pairs, by which a week that should have been curated is known.
 
     Raises:
         PipelineError: the week was not curated.
@@ -61,7 +70,7 @@ def build_week(artifacts: ArtifactStore, registry: ModelRegistry, week: Week, se
     verdict = Verdict("fail", leak) if leak else dataset_verdict(dataset, trained.ids, trained.week)
     with artifacts.draft("preference_dataset") as draft:
         write_dataset(dataset, draft)
-        manifest = manifest_fields(dataset, verdict, hashes(curated), missing_weeks(curated, week, settings))
+        manifest = manifest_fields(dataset, verdict, hashes(curated), missing_weeks(curated, week, filled, settings))
         # Asked for again when the week is trained: by then another week may have been.
         manifest["verdict"]["min_new_pairs"] = settings.min_new_pairs
         artifact = artifacts.publish(draft, "preference_dataset", week.key, manifest)
@@ -82,11 +91,22 @@ def leaked(train: pl.DataFrame, held_out: pl.DataFrame, hold_out_by: str) -> str
     return f"Both in training and held out: {', '.join(found)}." if found else None
 
 
-def missing_weeks(curated: list[Artifact], week: Week, settings: DatasetSettings) -> list[str]:
-    """The weeks of the look-back that were never curated, since the project's first week."""
-    first = max(week.shift(1 - settings.lookback_weeks), Week(load_settings().first_week))
+def weeks_with_pairs(store: FeedbackStore, weeks: list[Week], settings: DatasetSettings) -> set[str]:
+    """The weeks, within reach of any of the given ones, of which the database holds pairs."""
+    found = store.fingerprints(look_back_start(weeks[0], settings), weeks[-1])["preference_pairs"]
+    return {key for key, fingerprint in found.items() if fingerprint_rows(fingerprint)}
+
+
+def look_back_start(week: Week, settings: DatasetSettings) -> Week:
+    """The first week that a week's dataset reaches back to."""
+    return max(week.shift(1 - settings.lookback_weeks), Week(load_settings().first_week))
+
+
+def missing_weeks(curated: list[Artifact], week: Week, filled: set[str], settings: DatasetSettings) -> list[str]:
+    """The weeks of the look-back that have pairs in the database, but were never curated."""
     there = {item.week for item in curated}
-    return [item.key for item in weeks_between(first, week) if item.key not in there]
+    within = weeks_between(look_back_start(week, settings), week)
+    return [item.key for item in within if item.key in filled - there]
 
 
 def _stacked(curated: list[Artifact], file: str) -> pl.DataFrame:

@@ -43,6 +43,16 @@ def test_an_empty_week_goes_through_and_says_so(project: Project) -> None:
     assert project.manifest("preference_dataset", FIRST)["verdict"]["reason"] == "0 of 20 new pairs: not trained"
 
 
+def test_a_dataset_names_the_weeks_it_lacks_and_only_those_that_have_pairs(project: Project) -> None:
+    add_edits(project.url, Week(FIRST), 5)
+    add_edits(project.url, Week(THIRD), 5)
+    assert project.run("data_job", THIRD).success
+    assert project.manifest("preference_dataset", THIRD)["missing_weeks"] == [FIRST]
+    assert project.run("data_job", FIRST).success
+    assert project.run("data_job", THIRD).success
+    assert project.manifest("preference_dataset", THIRD)["missing_weeks"] == []
+
+
 def test_a_week_whose_grace_is_not_over_fails_with_the_time_from_which_it_can_be_read(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
