@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -19,9 +18,6 @@ def main() -> int:
     parser.add_argument("--config", type=Path, required=True, help="JSON file: held_out, output_dir, models, settings")
     arguments = parser.parse_args()
     die_with_parent()
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    # Threads that spin while they wait make a busy machine ten times slower; read when torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         run = read_run(arguments.config)
     except PipelineError as error:
