@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 from datasets import Dataset
+from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from grpo_pipeline.artifacts import file_digest
@@ -23,6 +24,8 @@ COLUMNS = ("id", "prompt", "chosen", "rejected", "tools")
 # A correction longer than this many sampled answers is cut for the warm start, to bound its memory.
 LONGEST_CORRECTION = 2
 PROMPT_TOO_LONG = "prompt longer than max_prompt_tokens"
+PROMPT_REFUSED = "conversation or tools that the chat template does not take"
+LEFT_OUT = (PROMPT_TOO_LONG, PROMPT_REFUSED)
 CORRECTION_TOO_LONG = "correction longer than max_completion_tokens: warm start only"
 
 
@@ -54,7 +57,12 @@ class TrainingData:
     @property
     def pairs(self) -> int:
         """All pairs of the dataset."""
-        return len(self.examples) + sum(reason == PROMPT_TOO_LONG for reason in self.set_aside.values())
+        return len(self.examples) + len(self.left_out)
+
+    @property
+    def left_out(self) -> list[str]:
+        """Ids of the pairs that neither phase uses."""
+        return [pair_id for pair_id, reason in self.set_aside.items() if reason in LEFT_OUT]
 
 
 def _read(dataset_dir: Path) -> pl.DataFrame:
@@ -73,8 +81,8 @@ def load_training_data(
 ) -> TrainingData:
     """Render and measure every pair of a dataset directory.
 
-    A pair whose prompt is too long is left out; one whose correction is longer than any answer that may be sampled
-    teaches in the warm start only.
+    A pair whose prompt is too long or cannot be rendered is left out; one whose correction is longer than any answer
+    that may be sampled teaches in the warm start only.
 
     Raises:
         PipelineError: the dataset cannot be read, or leaves too few pairs for one step.
@@ -83,7 +91,11 @@ def load_training_data(
     set_aside: dict[str, str] = {}
     pairs = _read(dataset_dir)
     for row in pairs.iter_rows(named=True):
-        prompt = render_prompt(tokenizer, row["prompt"], row["tools"])
+        try:
+            prompt = render_prompt(tokenizer, row["prompt"], row["tools"])
+        except (TemplateError, ValueError):
+            set_aside[row["id"]] = PROMPT_REFUSED
+            continue
         chosen, rejected = row["chosen"][-1]["content"], row["rejected"][-1]["content"]
         prompt_tokens, chosen_tokens = tokenizer([prompt])["input_ids"][0], _answer_tokens(tokenizer, chosen)
         if len(prompt_tokens) > resolved.max_prompt_tokens:
@@ -147,8 +159,7 @@ def pair_table(data: TrainingData) -> pl.DataFrame:
         {"pair_id": [example.pair_id for example in data.examples], "used": True},
         schema={"pair_id": pl.String, "used": pl.Boolean},
     )
-    left_out = [pair_id for pair_id, reason in data.set_aside.items() if reason == PROMPT_TOO_LONG]
-    unused = pl.DataFrame({"pair_id": left_out, "used": False}, schema=used.schema)
+    unused = pl.DataFrame({"pair_id": data.left_out, "used": False}, schema=used.schema)
     reasons = pl.DataFrame(
         {"pair_id": list(data.set_aside), "reason": list(data.set_aside.values())},
         schema={"pair_id": pl.String, "reason": pl.String},

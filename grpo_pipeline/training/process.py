@@ -29,6 +29,8 @@ _LIBRARY_SETTINGS = {
     # beside this process: a training step then takes five times as long.
     "OMP_WAIT_POLICY": "PASSIVE",
     "TOKENIZERS_PARALLELISM": "false",
+    # The trainers would report each run to the Hub.
+    "HF_HUB_DISABLE_TELEMETRY": "1",
 }
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # How libraries that write files by themselves report a full disk.

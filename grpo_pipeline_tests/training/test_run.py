@@ -175,16 +175,18 @@ def test_a_full_disk_is_one_sentence(
 def test_pairs_that_do_not_fit_are_counted_and_named(home: Path, tmp_path: Path) -> None:
     long_prompt = pair(100, "word " * 500, "good day.", "no idea;")
     long_correction = pair(101, "Question?", "good day. " * 5, "no idea;")
-    dataset = write_dataset(tmp_path / "dataset", [*tiny_pairs(4), long_prompt, long_correction])
+    broken_tools = {**pair(102, "Question?", "good day.", "no idea;"), "tools": "[{"}
+    dataset = write_dataset(tmp_path / "dataset", [*tiny_pairs(4), long_prompt, long_correction, broken_tools])
     config = tiny_config(dataset, tmp_path / "policy", home, warm_start_steps=1, steps=1)
     run_here(config)
-    counts = {"pairs": 6, "trained_pairs": 5, "sampled_prompts": 4, "left_out": 1}
+    counts = {"pairs": 7, "trained_pairs": 5, "sampled_prompts": 4, "left_out": 2}
     assert manifest(config.output_dir)["counts"] == counts
     table = pl.read_parquet(config.output_dir / "pair_ids.parquet")
-    assert table.filter(~pl.col("used"))["pair_id"].to_list() == [long_prompt["id"]]
+    assert table.filter(~pl.col("used"))["pair_id"].to_list() == [long_prompt["id"], broken_tools["id"]]
     assert table.filter(pl.col("reason").is_not_null())["pair_id"].to_list() == [
         long_prompt["id"],
         long_correction["id"],
+        broken_tools["id"],
     ]
 
 
