@@ -30,7 +30,7 @@ def exclusive(path: Path, *, wait_seconds: float, busy: str) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     handle.seek(0)
-                    raise PipelineError(busy.format(holder=handle.read().strip() or "unknown")) from None
+                    raise PipelineError(busy.replace("{holder}", handle.read().strip() or "unknown")) from None
                 time.sleep(RETRY_SECONDS)
         handle.truncate(0)
         handle.write(str(os.getpid()))

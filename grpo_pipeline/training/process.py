@@ -58,7 +58,7 @@ def die_with_parent() -> None:
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """An error and what led to it; some libraries close this chain to a circle."""
+    """An error and what led to it, each once."""
     found: list[BaseException] = []
     link: BaseException | None = error
     while link is not None and link not in found:

@@ -1,4 +1,5 @@
 import errno
+import io
 import logging
 import os
 import signal
@@ -8,11 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.progress import Progress
 
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.training.locks import exclusive
 from grpo_pipeline.training.process import EXIT_ERROR, EXIT_INTERRUPTED, run_process
-from grpo_pipeline.training.watching import LineWatcher, Watcher
+from grpo_pipeline.training.watching import BarWatcher, LineWatcher, Watcher
 
 ORPHAN = """
 import os, subprocess, sys, time
@@ -74,6 +77,18 @@ def test_a_line_watcher_tells_all_its_listeners() -> None:
     second: list[str] = []
     LineWatcher([first.append, second.append]).note("Loading.")
     assert first == second == ["Loading."]
+
+
+def test_a_terminal_shows_a_bar_for_each_phase() -> None:
+    screen = io.StringIO()
+    with Progress(console=Console(file=screen, force_terminal=True, width=100)) as progress:
+        watcher = BarWatcher(progress)
+        watcher.note("Loading [torch].")
+        watcher.step("Warm start", 4, 4, "loss 1.0")
+        watcher.step("GRPO", 1, 2, "reward 0.5")
+        assert [task.completed for task in progress.tasks] == [4, 1]
+    assert "Loading [torch]." in screen.getvalue()
+    assert "GRPO: reward 0.5" in screen.getvalue()
 
 
 def test_a_folder_that_another_process_writes_is_left_alone(tmp_path: Path) -> None:
