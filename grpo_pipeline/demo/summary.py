@@ -137,7 +137,7 @@ def outcome_table(summary: Summary) -> Table:
     )
     if summary.rewards:
         before, after = (_number(value) for value in summary.rewards)
-        table.add_row("reward", f"{before} in the first quarter of GRPO, {after} in the last")
+        table.add_row("reward", f"{before} at the start of GRPO, {after} at its end: few steps, each on other prompts")
     table.add_row("verdict", f"{summary.verdict}: {summary.reason}")
     table.add_row("champion", summary.champion or "none: the base model stays in use")
     return table

@@ -88,7 +88,7 @@ def test_the_table_says_what_was_decided_and_why(store: ArtifactStore) -> None:
         "120 rows, of which 96 are pairs",
         "14 near_duplicate, 2 too_short",
         "60 training pairs, 20 held out (of 9 contributors)",
-        "0.300 in the first quarter of GRPO, 0.400 in the last",
+        "0.300 at the start of GRPO, 0.400 at its end",
         "pass: Credibly better.",
         "2026-10-26-abcdef12",
     ):
