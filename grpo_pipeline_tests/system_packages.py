@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
 
 def require_program(name: str, package: str, *places: str) -> str:
     """The path of a program; without it the test skips and names the package, and on CI it fails."""
-    found = shutil.which(name) or next((hit for place in places for hit in sorted(glob.glob(place))), None)
+    found = shutil.which(name) or next((place for place in places if Path(place).exists()), None)
     if found:
         return found
     reason = f"needs {name}: install the system package {package}"
