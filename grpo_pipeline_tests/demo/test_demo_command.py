@@ -18,6 +18,8 @@ SMALL = {
     "GRPO_TRAINING__PROFILE": "tiny",
     "GRPO_TRAINING__STEPS": "2",
     "GRPO_TRAINING__WARM_START_STEPS": "2",
+    # One token a byte, and corrections of up to about 200 bytes.
+    "GRPO_TRAINING__MAX_COMPLETION_TOKENS": "256",
     "GRPO_EVALUATION__MAX_PAIRS": "24",
     "GRPO_EVALUATION__ANSWERS_PER_PROMPT": "1",
     "GRPO_EVALUATION__MAX_NEW_TOKENS": "8",
