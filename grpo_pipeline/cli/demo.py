@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -27,8 +26,6 @@ Result = TypeVar("Result")
 
 # On 2 cores, most of it training and evaluation.
 MINUTES = "under ten minutes"
-# 24 steps have to do: at a fifth of this rate the small model's answers hardly move in them.
-DEMO_SETTINGS = {"GRPO_TRAINING__WARM_START_LEARNING_RATE": "2e-3"}
 
 
 def demo() -> None:
@@ -39,8 +36,6 @@ def demo() -> None:
 
     Exit code 0: there is a verdict, whatever it is. 1: something failed.
     """
-    for name, value in DEMO_SETTINGS.items():
-        os.environ.setdefault(name, value)
     settings = load_settings()
     if settings.database_url:
         raise PipelineError(
