@@ -57,11 +57,7 @@ def _with_plain_prompt(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _parsed(prompt: str) -> tuple[str, str]:
     """A prompt in its one spelling, and its plain text."""
-    try:
-        messages = parse_prompt(prompt)
-    except RecursionError:
-        # Thousands of nested brackets are no prompt, and no later stage could read them: the same as no text.
-        return prompt, ""
+    messages = parse_prompt(prompt)
     plain = "\n".join(message["content"] for message in messages)
     return _encodable(format_prompt(messages)), _encodable(plain.strip())
 
