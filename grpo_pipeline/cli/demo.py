@@ -83,7 +83,7 @@ def _show_outcome(settings: Settings, url: str, weeks: list[Week]) -> None:
     if summary.metrics:
         console.print(metrics_table(summary))
     console.print("\nWhat to open next:")
-    console.print("  make dev                     the Dagster UI with these runs: http://127.0.0.1:3000", markup=False)
+    console.print("  make dev                     the Dagster UI on http://127.0.0.1:3000", markup=False)
     console.print("  grpo-pipeline models list    the trained policy and what was decided about it", markup=False)
     console.print("  grpo-pipeline weeks stale    what changed in the database since", markup=False)
 
