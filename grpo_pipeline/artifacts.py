@@ -65,7 +65,8 @@ def write_atomically(path: Path, text: str) -> None:
     Path(handle.name).replace(path)
 
 
-def _flush_tree(directory: Path) -> None:
+def flush_tree(directory: Path) -> None:
+    """Bring every file under a folder, and the folder itself, to disk."""
     for path in [*directory.rglob("*"), directory]:
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -130,7 +131,7 @@ class ArtifactStore:
         write_atomically((place if place.exists() else draft) / MANIFEST, text)
         if not place.exists():
             # The folder keeps mkdtemp's mode 0700: it holds what users wrote.
-            _flush_tree(draft)
+            flush_tree(draft)
             draft.rename(place)
         write_atomically(home / CURRENT, digest)
         if not keep_older:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from grpo_pipeline.artifacts import write_atomically
+from grpo_pipeline.artifacts import flush_tree, write_atomically
 
 CONFIG_HASH = "config_hash"
 WHOLE = "whole"
@@ -45,16 +44,6 @@ def step_of(checkpoint: Path | None) -> int:
     return int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
 
 
-def flush(folder: Path) -> None:
-    """Bring every file under a folder to disk."""
-    for path in [*folder.rglob("*"), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
 class MarkWhole(TrainerCallback):
     """Marks a checkpoint as whole once all of it is on disk, since the trainer writes it file by file in place."""
 
@@ -63,5 +52,5 @@ class MarkWhole(TrainerCallback):
         if not state.is_world_process_zero:
             return
         place = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
-        flush(place)
+        flush_tree(place)
         (place / WHOLE).touch()

@@ -14,8 +14,8 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors import safe_open
 from transformers import set_seed
 
+from grpo_pipeline.artifacts import flush_tree
 from grpo_pipeline.training.base_model import BaseModel
-from grpo_pipeline.training.checkpoints import flush
 from grpo_pipeline.training.loading import load_policy
 from grpo_pipeline.training.profiles import ResolvedTraining
 
@@ -74,7 +74,7 @@ def save_adapter(model: PeftModel, base: BaseModel, folder: Path) -> None:
     # A set, whose order would differ from run to run.
     config["target_modules"] = sorted(config["target_modules"])
     config_file.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
-    flush(draft)
+    flush_tree(draft)
     shutil.rmtree(folder, ignore_errors=True)
     draft.rename(folder)
 
