@@ -21,6 +21,7 @@ FLOORS = [
     {"resources", "partitions", "run_config"},
     {"assets", "checks", "automation"},
     {"definitions", "instance"},
+    {"server"},
     {"cli", "demo", "__main__"},
 ]
 PLAIN_FLOORS = FLOORS[:2]
@@ -75,6 +76,12 @@ def test_loading_the_code_location_loads_no_torch() -> None:
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
     assert result.returncode == 0, result.stderr[-3000:]
     assert result.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_loading_the_code_location_loads_no_server() -> None:
+    program = "import sys, grpo_pipeline.definitions; print('fastapi' in sys.modules, 'jwt' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    assert result.stdout.split() == ["False", "False"]
 
 
 def test_packages_have_empty_init_files() -> None:

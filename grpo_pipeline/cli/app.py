@@ -13,6 +13,7 @@ from grpo_pipeline.cli.demo import demo
 from grpo_pipeline.cli.development import dev
 from grpo_pipeline.cli.importing import import_command
 from grpo_pipeline.cli.models import models_app
+from grpo_pipeline.cli.serving import serve
 from grpo_pipeline.cli.training import backfill, train
 from grpo_pipeline.cli.weeks import weeks_app
 from grpo_pipeline.errors import PipelineError
@@ -29,6 +30,7 @@ app.command("import")(import_command)
 app.command()(train)
 app.command()(backfill)
 app.command()(dev)
+app.command()(serve)
 app.add_typer(weeks_app)
 app.add_typer(models_app)
 app.add_typer(database_app)

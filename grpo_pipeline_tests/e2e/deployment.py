@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
+from grpo_pipeline_tests.postgres_fixtures import free_port
 
 LOCATION = {"repositoryLocationName": "grpo_pipeline.definitions", "repositoryName": "__repository__"}
 LAUNCH_BACKFILL = """
@@ -42,9 +43,10 @@ query { instance { concurrencyLimit(concurrencyKey: "gpu") {
 
 @dataclass(frozen=True)
 class Deployment:
-    """A running webserver with its daemon."""
+    """A running webserver with its daemon and the HTTP API."""
 
     port: int
+    api_port: int
     process: subprocess.Popen[bytes]
 
     @property
@@ -123,19 +125,17 @@ def wait_until(what: str, holds: Callable[[], object], seconds: float) -> None:
 
 def start(home: Path, environment: dict[str, str]) -> Deployment:
     """Start `dagster dev` on a home folder, as `grpo-pipeline dev` does, and wait until it answers."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    port, api_port = free_port(), free_port()
     (home / "dev.log").parent.mkdir(parents=True, exist_ok=True)
     with (home / "dev.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "grpo_pipeline", "dev", "--port", str(port)],
-            env={**os.environ, **environment},
+            env={**os.environ, **environment, "GRPO_SERVER__PORT": str(api_port)},
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    deployment = Deployment(port, process)
+    deployment = Deployment(port, api_port, process)
     wait_until("the webserver answers and has loaded the code", lambda: _loaded(deployment), 180)
     return deployment
 

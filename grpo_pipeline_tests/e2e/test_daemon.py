@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,11 @@ def data_of_all_weeks(live: Live) -> list[dict[str, Any]]:
     data = live.dagster.backfill(DATA, list(WEEKS))
     wait_until("the data backfill is over", lambda: live.dagster.backfill_status(data).startswith("COMPLETED"), 240)
     return [run for run in live.dagster.runs() if run["tags"].get("dagster/backfill") == data]
+
+
+def test_the_http_api_runs_beside_the_ui(live: Live) -> None:
+    with urllib.request.urlopen(f"http://127.0.0.1:{live.dagster.api_port}/readyz", timeout=10) as answer:
+        assert json.load(answer) == {"status": "ok"}
 
 
 def test_a_deleted_row_is_found_by_the_sensor_and_leaves_every_week_made_from_it(live: Live) -> None:

@@ -1,0 +1,87 @@
+"""Runs the application: checks that it may listen where it was told to, and says how to reach it."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from grpo_pipeline.config import Settings
+from grpo_pipeline.errors import PipelineError
+from grpo_pipeline.postgres.connection import resolve_database_url
+from grpo_pipeline.postgres.migrations import pending
+from grpo_pipeline.server.app import create_app
+from grpo_pipeline.server.settings import ServerSettings
+
+SHUTDOWN_SECONDS = 10
+
+
+def serve(settings: Settings, server: ServerSettings, say: Callable[[str], None]) -> None:
+    """Serve the API until it is told to stop; requests that are being answered then are answered to the end.
+
+    Args:
+        settings: the project's settings.
+        server: the server's own.
+        say: takes the lines for the person who starts it.
+
+    Raises:
+        PipelineError: the address cannot be used, or the database cannot be reached or lacks migrations.
+    """
+    url = resolve_database_url(settings)
+    if pending(url):
+        raise PipelineError("The database lacks tables that this version needs: run `grpo-pipeline db migrate`.")
+    refuse_open_doors(server)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    with listening(server) as listener:
+        config = uvicorn.Config(
+            create_app(settings, server, url),
+            # The lines of an access log hold user ids; the metrics count the same without them.
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        )
+        say(f"The API answers at {address(server, listener)}, described in /openapi.json. Ctrl-C stops it.")
+        say("It has no keys: it listens on this machine only, and whoever is on it may do everything.")
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def refuse_open_doors(server: ServerSettings) -> None:
+    """Without keys everyone who reaches the server may do everything, so only this machine may reach it.
+
+    Raises:
+        PipelineError: it would listen elsewhere.
+    """
+    if not server.on_loopback:
+        raise PipelineError(
+            f"The server has no keys, so it listens on this machine only, not on {server.host}: "
+            "set GRPO_SERVER__HOST to 127.0.0.1."
+        )
+
+
+def address(server: ServerSettings, listener: socket.socket) -> str:
+    """The URL of a server by its socket, which knows the port where any was asked for."""
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    return f"http://{host}:{listener.getsockname()[1]}"
+
+
+def listening(server: ServerSettings) -> socket.socket:
+    """The socket that the server listens on.
+
+    Raises:
+        PipelineError: the address is taken or not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((server.host, server.port))
+    except OSError as error:
+        listener.close()
+        raise PipelineError(
+            f"Port {server.port} of {server.host} cannot be used ({error.strerror}): choose another with "
+            "GRPO_SERVER__PORT."
+        ) from error
+    return listener
