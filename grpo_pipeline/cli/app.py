@@ -12,6 +12,7 @@ from grpo_pipeline.cli.database import database_app
 from grpo_pipeline.cli.demo import demo
 from grpo_pipeline.cli.development import dev
 from grpo_pipeline.cli.importing import import_command
+from grpo_pipeline.cli.keys import keys_app
 from grpo_pipeline.cli.models import models_app
 from grpo_pipeline.cli.serving import serve
 from grpo_pipeline.cli.training import backfill, train
@@ -33,6 +34,7 @@ app.command()(dev)
 app.command()(serve)
 app.add_typer(weeks_app)
 app.add_typer(models_app)
+app.add_typer(keys_app)
 app.add_typer(database_app)
 
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Response
 from psycopg_pool import PoolTimeout
 from pydantic import BaseModel, Field
 
+from grpo_pipeline.server.access.callers import ACCESS_PROBLEMS, only
 from grpo_pipeline.server.problems import ApiError, documented
 from grpo_pipeline.server.services import ServicesOf
 
@@ -43,7 +44,11 @@ async def readyz(services: ServicesOf) -> Health:
 @health_routes.get(
     "/metrics",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus' format."}},
+    dependencies=[only("admin")],
+    responses={
+        **ACCESS_PROBLEMS,
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus' format."},
+    },
 )
 async def metrics(services: ServicesOf) -> Response:
     """Requests by route and status, their times, and this process: for Prometheus."""

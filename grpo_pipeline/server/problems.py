@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+import psycopg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from psycopg_pool import PoolTimeout
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
@@ -82,6 +84,11 @@ def add_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(PipelineError)
     async def pipeline_error(_: Request, error: PipelineError) -> JSONResponse:
         return problem_response(503, str(error))
+
+    @app.exception_handler(psycopg.OperationalError)
+    @app.exception_handler(PoolTimeout)
+    async def database_error(_: Request, error: Exception) -> JSONResponse:
+        return problem_response(503, "The database does not answer; try again.", {"Retry-After": "5"})
 
     @app.exception_handler(HTTPException)
     async def http_error(_: Request, error: HTTPException) -> JSONResponse:

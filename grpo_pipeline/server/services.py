@@ -7,18 +7,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
-import psycopg
+import httpx2
 from fastapi import Depends, Request
-from psycopg_pool import AsyncConnectionPool
 
 from grpo_pipeline.config import Settings
+from grpo_pipeline.server.access.key_ring import KeyRing
+from grpo_pipeline.server.access.rate_limits import RateLimit
+from grpo_pipeline.server.access.tokens import Tokens
 from grpo_pipeline.server.metrics import Metrics
+from grpo_pipeline.server.pool import Pool, connection_pool
 from grpo_pipeline.server.settings import ServerSettings
 
-Pool = AsyncConnectionPool[psycopg.AsyncConnection]
-POOL_SIZE = 6
-# A request that gets no connection for so long is answered with 503 instead of waiting on.
-POOL_SECONDS = 5.0
+HTTP_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ class Services:
     server: ServerSettings
     url: str
     pool: Pool
+    http: httpx2.AsyncClient
+    keys: KeyRing
+    tokens: Tokens
+    user_limit: RateLimit
+    key_limit: RateLimit
     metrics: Metrics
 
 
@@ -37,19 +42,19 @@ async def open_services(
     settings: Settings, server: ServerSettings, url: str, metrics: Metrics
 ) -> AsyncIterator[Services]:
     """The services of a running server, on a normalized database URL."""
-    pool: Pool = AsyncConnectionPool(
-        url,
-        min_size=1,
-        max_size=POOL_SIZE,
-        timeout=POOL_SECONDS,
-        open=False,
-        # A transaction pooler loses prepared statements between transactions.
-        kwargs={"prepare_threshold": None},
-        check=AsyncConnectionPool.check_connection,
-        name="grpo-server",
-    )
-    async with pool:
-        yield Services(settings, server, url, pool, metrics)
+    async with connection_pool(url) as pool, httpx2.AsyncClient(timeout=HTTP_SECONDS) as http:
+        yield Services(
+            settings=settings,
+            server=server,
+            url=url,
+            pool=pool,
+            http=http,
+            keys=KeyRing(pool),
+            tokens=Tokens(server, http),
+            user_limit=RateLimit(server.user_requests_per_minute),
+            key_limit=RateLimit(server.key_requests_per_minute),
+            metrics=metrics,
+        )
 
 
 def services_of(request: Request) -> Services:

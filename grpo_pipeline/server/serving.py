@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 import uvicorn
 
@@ -12,6 +13,7 @@ from grpo_pipeline.config import Settings
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.postgres.connection import resolve_database_url
 from grpo_pipeline.postgres.migrations import pending
+from grpo_pipeline.server.access.keys import KINDS, ApiKey, list_keys
 from grpo_pipeline.server.app import create_app
 from grpo_pipeline.server.settings import ServerSettings
 
@@ -32,7 +34,8 @@ def serve(settings: Settings, server: ServerSettings, say: Callable[[str], None]
     url = resolve_database_url(settings)
     if pending(url):
         raise PipelineError("The database lacks tables that this version needs: run `grpo-pipeline db migrate`.")
-    refuse_open_doors(server)
+    keys = list_keys(url)
+    access = described_access(server, keys)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     with listening(server) as listener:
         config = uvicorn.Config(
@@ -44,21 +47,29 @@ def serve(settings: Settings, server: ServerSettings, say: Callable[[str], None]
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )
         say(f"The API answers at {address(server, listener)}, described in /openapi.json. Ctrl-C stops it.")
-        say("It has no keys: it listens on this machine only, and whoever is on it may do everything.")
+        say(access)
         uvicorn.Server(config).run(sockets=[listener])
 
 
-def refuse_open_doors(server: ServerSettings) -> None:
-    """Without keys everyone who reaches the server may do everything, so only this machine may reach it.
+def described_access(server: ServerSettings, keys: Sequence[ApiKey]) -> str:
+    """Who may use the server, in words.
 
     Raises:
-        PipelineError: it would listen elsewhere.
+        PipelineError: everyone could, as there are no keys and it would listen to other machines too.
     """
-    if not server.on_loopback:
+    open_doors = not server.takes_tokens and not keys
+    if open_doors and not server.on_loopback:
         raise PipelineError(
-            f"The server has no keys, so it listens on this machine only, not on {server.host}: "
-            "set GRPO_SERVER__HOST to 127.0.0.1."
+            f"The server has no keys, so it listens on this machine only, not on {server.host}: make keys with "
+            "`grpo-pipeline keys create`, or leave GRPO_SERVER__HOST unset."
         )
+    if open_doors:
+        return "It has no keys: it listens on this machine only, and whoever is on it may do everything."
+    counts = Counter(key.kind for key in keys if key.revoked_at is None)
+    having = [f"{counts[kind]} {kind} key{'s' if counts[kind] > 1 else ''}" for kind in KINDS if counts[kind]]
+    tokens = [f"tokens of {server.issuer}"] if server.takes_tokens else []
+    hint = "" if counts["admin"] else " Nobody may see or change models: `grpo-pipeline keys create admin`."
+    return f"It takes {', '.join([*having, *tokens]) or 'no key that is in use'}.{hint}"
 
 
 def address(server: ServerSettings, listener: socket.socket) -> str:

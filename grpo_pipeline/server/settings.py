@@ -6,7 +6,7 @@ import ipaddress
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from grpo_pipeline.errors import PipelineError
@@ -25,6 +25,55 @@ class ServerSettings(BaseSettings):
     )
 
     dagster_url: str = Field("http://127.0.0.1:3000", description="The Dagster webserver, which launches runs.")
+
+    user_requests_per_minute: int = Field(120, ge=1, description="Most requests a minute of one signed-in user.")
+    key_requests_per_minute: int = Field(120_000, ge=1, description="Most requests a minute with one key.")
+    supabase_url: str | None = Field(
+        None,
+        description="The Supabase project, such as https://REF.supabase.co: its users' tokens are taken, checked with "
+        "its public keys.",
+    )
+    jwt_secret: SecretStr | None = Field(
+        None, min_length=32, description="Shared secret of HS256 tokens, as older Supabase projects have."
+    )
+    jwt_jwks_url: str | None = Field(None, description="Where the issuer's public keys are; unset: Supabase's place.")
+    jwt_issuer: str | None = Field(None, description="Who must have made a token; unset: the Supabase project.")
+    jwt_audience: str = Field("authenticated", min_length=1, description="For whom a token must have been made.")
+
+    @field_validator("supabase_url", "jwt_secret", "jwt_jwks_url", "jwt_issuer", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("supabase_url", "jwt_jwks_url")
+    @classmethod
+    def _is_safe(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "")
+        if url and not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))):
+            raise ValueError("give a URL that starts with https://")
+        return url.rstrip("/") if url else None
+
+    @model_validator(mode="after")
+    def _tokens_have_an_issuer(self) -> ServerSettings:
+        if (self.jwt_secret or self.jwt_jwks_url) and self.issuer is None:
+            raise ValueError("say who makes the tokens: set GRPO_SERVER__SUPABASE_URL or GRPO_SERVER__JWT_ISSUER")
+        return self
+
+    @property
+    def issuer(self) -> str | None:
+        """Who must have made a token."""
+        return self.jwt_issuer or (f"{self.supabase_url}/auth/v1" if self.supabase_url else None)
+
+    @property
+    def jwks_url(self) -> str | None:
+        """Where the issuer's public keys are."""
+        supabase = f"{self.supabase_url}/auth/v1/.well-known/jwks.json" if self.supabase_url else None
+        return self.jwt_jwks_url or supabase
+
+    @property
+    def takes_tokens(self) -> bool:
+        """Whether tokens of users can be checked."""
+        return self.jwt_secret is not None or self.jwks_url is not None
 
     @field_validator("cors_origins", mode="before")
     @classmethod
@@ -69,7 +118,9 @@ def load_server_settings(**chosen: object) -> ServerSettings:
         return ServerSettings(**stated)  # type: ignore[arg-type]
     except ValidationError as error:
         faults = [
-            f"GRPO_SERVER__{'__'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
+            ": ".join(["_".join(["GRPO_SERVER_", *(str(part).upper() for part in fault["loc"])]), fault["msg"]])
+            if fault["loc"]
+            else fault["msg"]
             for fault in error.errors(include_input=False, include_url=False)
         ]
         raise PipelineError("Settings that cannot be used: " + "; ".join(faults) + ".") from error

@@ -54,6 +54,10 @@ TRIES = [
     Try("feedback_extractor", "update public.preference_pairs set review_status = 'approved'", REFUSED),
     Try("feedback_extractor", INSERT, REFUSED),
     *[Try("service_role", f"select * from public.{table}", 1, signed_in=False) for table in TABLES[:2]],
+    *[
+        Try(role, "select * from private.api_keys", REFUSED)
+        for role in ("anon", "authenticated", "service_role", "feedback_extractor")
+    ],
     Try("service_role", INSERT, 1, signed_in=False),
     Try("service_role", "update public.preference_pairs set review_status = 'approved'", 1, signed_in=False),
     Try("service_role", "delete from public.agent_feedback", 1, signed_in=False),

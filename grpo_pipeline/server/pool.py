@@ -1,0 +1,26 @@
+"""The connections that the server keeps open."""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool
+
+Pool = AsyncConnectionPool[psycopg.AsyncConnection]
+POOL_SIZE = 6
+# A request that gets no connection for so long is answered with 503 instead of waiting on.
+POOL_SECONDS = 5.0
+
+
+def connection_pool(url: str) -> Pool:
+    """A pool, not yet open, on a normalized database URL."""
+    return AsyncConnectionPool(
+        url,
+        min_size=1,
+        max_size=POOL_SIZE,
+        timeout=POOL_SECONDS,
+        open=False,
+        # A transaction pooler loses prepared statements between transactions.
+        kwargs={"prepare_threshold": None},
+        check=AsyncConnectionPool.check_connection,
+        name="grpo-server",
+    )
