@@ -27,10 +27,10 @@ from grpo_pipeline.config import load_settings
 from grpo_pipeline.conversation import parse_prompt
 from grpo_pipeline.demo.plan import SEED, plan
 from grpo_pipeline.demo.sample import SAMPLE_FILE, asked, payloads, sampled_prompts, write_sample
-from grpo_pipeline.evaluation.prefill import prefill
 from grpo_pipeline.evaluation.sampling import sample_answers
 from grpo_pipeline.training.base_model import locate_base_model
 from grpo_pipeline.training.loading import load_policy, load_tokenizer, render_prompt
+from grpo_pipeline.training.prefill import prefill
 from grpo_pipeline.training.profiles import PACKAGED_SMOLLM2
 
 THIN = "You are a company research assistant. Answer in one or two short sentences."

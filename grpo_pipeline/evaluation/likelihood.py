@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel
 
-from grpo_pipeline.evaluation.prefill import Prefilled, extend
+from grpo_pipeline.training.prefill import Prefilled, extend
 
 # Tokens of each answer scored at once; bounds the memory of the logits, which are as wide as the vocabulary.
 CHUNK = 128

@@ -14,10 +14,10 @@ from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.evaluation.config import Sizes
 from grpo_pipeline.evaluation.likelihood import log_probabilities
 from grpo_pipeline.evaluation.pairs import HeldOutPair
-from grpo_pipeline.evaluation.prefill import Prefilled, prefill
 from grpo_pipeline.evaluation.sampling import sample_answers
 from grpo_pipeline.evaluation.scoring import Measured, length_normalized
 from grpo_pipeline.training.loading import render_prompt
+from grpo_pipeline.training.prefill import Prefilled, prefill
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel
 
-from grpo_pipeline.evaluation.prefill import Prefilled, extend
+from grpo_pipeline.training.prefill import Prefilled, extend
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ def process_count() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def split_batch(batch: int, micro_batch: int, setting: str) -> tuple[int, int]:
-    """The largest micro batch up to the one wanted that divides a process's share, and how many make up the share.
+def process_share(batch: int, setting: str) -> int:
+    """How many of a step's sequences are this process's.
 
     Raises:
         PipelineError: the batch cannot be shared evenly between the processes.
@@ -38,6 +38,12 @@ def split_batch(batch: int, micro_batch: int, setting: str) -> tuple[int, int]:
             f"{setting} gives {batch} sequences a step, which {processes} processes cannot share evenly: "
             f"choose a multiple of {processes}."
         )
+    return share
+
+
+def split_batch(batch: int, micro_batch: int, setting: str) -> tuple[int, int]:
+    """The largest micro batch up to the one wanted that divides a process's share, and how many make up the share."""
+    share = process_share(batch, setting)
     size = next(size for size in range(min(micro_batch, share), 0, -1) if share % size == 0)
     return size, share // size
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from peft import PeftModel
 from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallback
-from trl import GRPOConfig, GRPOTrainer
+from trl import GRPOConfig
 
-from grpo_pipeline.training.batches import process_rank, split_batch
+from grpo_pipeline.training.batches import process_rank, process_share
 from grpo_pipeline.training.checkpoints import MarkWhole
 from grpo_pipeline.training.data import TrainingData, grpo_dataset
+from grpo_pipeline.training.fast_grpo import FastGRPOTrainer
 from grpo_pipeline.training.policy import trainer_options
 from grpo_pipeline.training.profiles import ResolvedTraining
 from grpo_pipeline.training.samples import SampleRecorder
@@ -43,22 +44,23 @@ def train_grpo(
     completions: Path,
     checkpoint: Path | None,
     callback: TrainerCallback,
-) -> GRPOTrainer:
+) -> FastGRPOTrainer:
     """Train an adapter on the rewards, from a checkpoint where there is one."""
     answers = resolved.prompts_per_step * resolved.num_generations
-    micro_batch, accumulation = split_batch(answers, resolved.micro_batch, "prompts_per_step x num_generations")
+    share = process_share(answers, "prompts_per_step x num_generations")
     recorder = SampleRecorder(completions, resolved.reward_weights, end_tokens(model, tokenizer), process_rank())
     steps = grpo_steps(len(data.sampled), resolved)
-    trainer = GRPOTrainer(
+    trainer = FastGRPOTrainer(
+        answers_per_pass=resolved.micro_batch,
         model=model,
         reward_funcs=recorder.rewards(),
         args=GRPOConfig(
             output_dir=str(folder),
-            per_device_train_batch_size=micro_batch,
-            # Also the generations a batch of answers is used for: anything else would not resume exactly, as
-            # answers sampled before a checkpoint are not part of it.
-            gradient_accumulation_steps=accumulation,
-            steps_per_generation=accumulation,
+            per_device_train_batch_size=share,
+            # Each batch of answers serves one optimizer step: anything else would not resume exactly, as answers
+            # sampled before a checkpoint are not part of it.
+            gradient_accumulation_steps=1,
+            steps_per_generation=1,
             num_iterations=1,
             num_generations=resolved.num_generations,
             max_completion_length=resolved.max_completion_tokens,

@@ -11,10 +11,10 @@ from grpo_pipeline.evaluation.config import Sizes
 from grpo_pipeline.evaluation.likelihood import CHUNK, log_probabilities
 from grpo_pipeline.evaluation.measure import EncodedPair, batches, encode, measure
 from grpo_pipeline.evaluation.pairs import read_pairs
-from grpo_pipeline.evaluation.prefill import prefill
 from grpo_pipeline.evaluation.sampling import sample_answers
 from grpo_pipeline.training.base_model import BaseModel
 from grpo_pipeline.training.loading import load_policy, load_tokenizer
+from grpo_pipeline.training.prefill import prefill
 
 SIZES = Sizes(
     max_pairs=24,

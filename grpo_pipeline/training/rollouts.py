@@ -1,0 +1,63 @@
+"""Sampled answers for training: a prompt is read once for all its answers, and an answer that ended costs no more.
+
+What it buys: TRL reads the prompt again for every answer and writes on to the longest answer's end for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import torch
+from transformers import PreTrainedModel
+
+from grpo_pipeline.training.prefill import extend, prefill
+
+
+@torch.no_grad()
+def sample_rollouts(
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    *,
+    end_tokens: Collection[int],
+    max_new_tokens: int,
+    min_new_tokens: int,
+    temperature: float,
+) -> list[list[int]]:
+    """One answer in token ids for every prompt, its end token included; equal prompts next to each other are read once.
+
+    Each token is drawn from the model's own distribution at the temperature, with one number from torch's generator of
+    this process for each answer that goes on, so a run that is taken up again draws the same.
+    """
+    firsts = [row for row, prompt in enumerate(prompts) if row == 0 or list(prompt) != list(prompts[row - 1])]
+    counts = torch.tensor([*firsts[1:], len(prompts)]) - torch.tensor(firsts)
+    state = prefill(model, [prompts[row] for row in firsts])
+    state.select(torch.repeat_interleave(torch.arange(len(firsts)), counts).to(model.device))
+    ends = torch.tensor(sorted(end_tokens), device=model.device)
+    drawn = torch.full((len(prompts), max_new_tokens), -1, dtype=torch.long, device=model.device)
+    rows = torch.arange(len(prompts), device=model.device)
+    for step in range(max_new_tokens):
+        logits = state.logits.float() / temperature
+        if step < min_new_tokens:
+            logits[:, ends] = -torch.inf
+        tokens = draw(logits.softmax(-1))
+        drawn[rows, step] = tokens
+        kept = (~torch.isin(tokens, ends)).nonzero().squeeze(-1)
+        if len(kept) == 0 or step + 1 == max_new_tokens:
+            break
+        if len(kept) < len(rows):
+            rows, tokens = rows[kept], tokens[kept]
+            state.select(kept)
+        extend(model, state, tokens.unsqueeze(-1), torch.ones_like(tokens).unsqueeze(-1))
+    return [[token for token in answer if token >= 0] for answer in drawn.tolist()]
+
+
+def draw(probabilities: torch.Tensor) -> torch.Tensor:
+    """One index for each row of (rows, choices), with the row's chances.
+
+    By inversion: one random number a row, where torch.multinomial draws one a choice, which costs as much as the model.
+    """
+    reached = probabilities.cumsum(-1, dtype=torch.float64 if probabilities.device.type == "cpu" else None)
+    total = reached[:, -1:]
+    goal = torch.rand(total.shape, dtype=reached.dtype, device=reached.device) * total
+    # Choices without chance are never hit: the first position whose sum exceeds the goal has a chance above 0.
+    return torch.searchsorted(reached, goal, right=True).squeeze(-1).clamp(max=probabilities.shape[-1] - 1)
