@@ -17,7 +17,19 @@ HEAVY = {"torch", "transformers", "trl", "peft", "accelerate", "datasets", "matp
 # From the ground up: a module imports its own floor or lower ones, never a higher one.
 FLOORS = [
     {"errors", "weeks", "conversation", "verdict", "artifacts", "near_duplicates", "plots"},
-    {"postgres", "feedback", "curation", "dataset", "registry", "rewards", "training", "evaluation", "gates", "config"},
+    {
+        "postgres",
+        "feedback",
+        "curation",
+        "dataset",
+        "registry",
+        "rewards",
+        "reward_modelling",
+        "training",
+        "evaluation",
+        "gates",
+        "config",
+    },
     {"resources", "partitions", "run_config"},
     {"assets", "checks", "automation"},
     {"definitions", "instance"},
