@@ -11,6 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.middleware.cors import CORSMiddleware
 
 from grpo_pipeline.config import Settings
+from grpo_pipeline.server.feedback.routes import feedback_routes
 from grpo_pipeline.server.health import health_routes
 from grpo_pipeline.server.metrics import Metrics
 from grpo_pipeline.server.middleware import BodyLimit, Watch
@@ -40,7 +41,8 @@ def create_app(settings: Settings, server: ServerSettings, url: str) -> FastAPI:
 
     # The stock pages for /docs load scripts from elsewhere, which the security headers forbid.
     app = FastAPI(title=TITLE, summary=SUMMARY, version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.include_router(health_routes)
+    for routes in (feedback_routes, health_routes):
+        app.include_router(routes)
     add_problem_handlers(app)
     app.openapi = lambda: described(app)  # type: ignore[method-assign]
     # The last one added is the outermost.

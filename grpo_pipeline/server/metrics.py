@@ -19,6 +19,9 @@ class Metrics:
         self.seconds = Histogram(
             "grpo_http_request_seconds", "Time to answer.", ["route"], buckets=BUCKETS, registry=self.registry
         )
+        self.feedback = Counter(
+            "grpo_feedback_total", "Feedback taken.", ["feedback_type", "outcome"], registry=self.registry
+        )
         self.in_flight = Gauge("grpo_http_requests_in_flight", "Requests being answered.", registry=self.registry)
 
     def rendered(self) -> bytes:

@@ -19,8 +19,9 @@ def connection_pool(url: str) -> Pool:
         max_size=POOL_SIZE,
         timeout=POOL_SECONDS,
         open=False,
-        # A transaction pooler loses prepared statements between transactions.
-        kwargs={"prepare_threshold": None},
+        # A transaction pooler loses prepared statements between transactions. What is one statement needs no other
+        # round trips to begin and commit; what is more opens a transaction.
+        kwargs={"prepare_threshold": None, "autocommit": True},
         check=AsyncConnectionPool.check_connection,
         name="grpo-server",
     )

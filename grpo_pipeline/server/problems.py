@@ -31,6 +31,9 @@ DESCRIPTIONS = {
     503: "The server, or what it stands on, cannot do it now; try again.",
 }
 
+# Where pydantic's own words would quote what was sent.
+OWN_WORDS = {"extra_forbidden": "holds a field that there is not", "uuid_parsing": "is no UUID"}
+
 
 class Fault(BaseModel):
     """One value that cannot be taken."""
@@ -87,6 +90,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(psycopg.OperationalError)
     @app.exception_handler(PoolTimeout)
+    @app.exception_handler(TimeoutError)
     async def database_error(_: Request, error: Exception) -> JSONResponse:
         return problem_response(503, "The database does not answer; try again.", {"Retry-After": "5"})
 
@@ -112,4 +116,4 @@ def _place(fault: Mapping[str, Any]) -> str:
 
 
 def _message(fault: Mapping[str, Any]) -> str:
-    return "holds a field that there is not" if fault["type"] == "extra_forbidden" else str(fault["msg"])
+    return OWN_WORDS.get(fault["type"], str(fault["msg"]))

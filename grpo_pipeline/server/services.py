@@ -14,6 +14,7 @@ from grpo_pipeline.config import Settings
 from grpo_pipeline.server.access.key_ring import KeyRing
 from grpo_pipeline.server.access.rate_limits import RateLimit
 from grpo_pipeline.server.access.tokens import Tokens
+from grpo_pipeline.server.feedback.writing import FeedbackWriter
 from grpo_pipeline.server.metrics import Metrics
 from grpo_pipeline.server.pool import Pool, connection_pool
 from grpo_pipeline.server.settings import ServerSettings
@@ -34,6 +35,7 @@ class Services:
     tokens: Tokens
     user_limit: RateLimit
     key_limit: RateLimit
+    feedback: FeedbackWriter
     metrics: Metrics
 
 
@@ -42,8 +44,11 @@ async def open_services(
     settings: Settings, server: ServerSettings, url: str, metrics: Metrics
 ) -> AsyncIterator[Services]:
     """The services of a running server, on a normalized database URL."""
+    # The embedded server has no users but those that feedback names.
+    add_users = settings.database_url is None if server.add_users is None else server.add_users
     async with connection_pool(url) as pool, httpx2.AsyncClient(timeout=HTTP_SECONDS) as http:
-        yield Services(
+        feedback = FeedbackWriter(pool, add_users=add_users)
+        services = Services(
             settings=settings,
             server=server,
             url=url,
@@ -53,8 +58,11 @@ async def open_services(
             tokens=Tokens(server, http),
             user_limit=RateLimit(server.user_requests_per_minute),
             key_limit=RateLimit(server.key_requests_per_minute),
+            feedback=feedback,
             metrics=metrics,
         )
+        async with feedback.running():
+            yield services
 
 
 def services_of(request: Request) -> Services:

@@ -26,6 +26,11 @@ class ServerSettings(BaseSettings):
 
     dagster_url: str = Field("http://127.0.0.1:3000", description="The Dagster webserver, which launches runs.")
 
+    add_users: bool | None = Field(
+        None,
+        description="Add users that the database does not know, for a Postgres without Supabase Auth; unset: on the "
+        "embedded server.",
+    )
     user_requests_per_minute: int = Field(120, ge=1, description="Most requests a minute of one signed-in user.")
     key_requests_per_minute: int = Field(120_000, ge=1, description="Most requests a minute with one key.")
     supabase_url: str | None = Field(

@@ -55,9 +55,15 @@ TRIES = [
     Try("feedback_extractor", INSERT, REFUSED),
     *[Try("service_role", f"select * from public.{table}", 1, signed_in=False) for table in TABLES[:2]],
     *[
-        Try(role, "select * from private.api_keys", REFUSED)
+        Try(role, f"select * from private.{table}", REFUSED)
         for role in ("anon", "authenticated", "service_role", "feedback_extractor")
+        for table in ("api_keys", "feedback_requests")
     ],
+    *[
+        Try(role, "select * from public.agent_feedback_history", REFUSED)
+        for role in ("anon", "authenticated", "feedback_extractor")
+    ],
+    Try("service_role", "select * from public.agent_feedback_history", 0),
     Try("service_role", INSERT, 1, signed_in=False),
     Try("service_role", "update public.preference_pairs set review_status = 'approved'", 1, signed_in=False),
     Try("service_role", "delete from public.agent_feedback", 1, signed_in=False),
