@@ -14,6 +14,7 @@ BENCHMARKS = {
     "extraction": "extracting 200,000 rows to Parquet, against \\copy to nowhere",
     "curation": "curating 200,000 pairs",
     "backfill": "the data assets of 52 weeks in one run, against 52 runs",
+    "feedback_posts": "feedback posted over HTTP, against one commit for every post",
     "weekly_chain": "what the weekly chain costs beyond its training and evaluation",
 }
 
