@@ -14,6 +14,7 @@ import dagster as dg
 import polars as pl
 
 from grpo_pipeline.artifacts import Artifact
+from grpo_pipeline.assets.candidates import candidates_of
 from grpo_pipeline.assets.curation import curated_pairs
 from grpo_pipeline.assets.dataset import leaked, preference_dataset
 from grpo_pipeline.assets.evaluation import policy_evaluation
@@ -25,6 +26,7 @@ from grpo_pipeline.feedback.tables import TABLES
 from grpo_pipeline.gates.training_health import training_health
 from grpo_pipeline.partitions import WEEKLY
 from grpo_pipeline.resources.artifact_store import ArtifactStoreResource
+from grpo_pipeline.training.methods.catalog import SAMPLING
 from grpo_pipeline.weeks import Week
 
 WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
@@ -128,13 +130,20 @@ def training_is_healthy(artifact: Artifact) -> Finding:
     """The numbers of training are finite, most groups taught something, most answers were not cut off."""
     if not artifact.manifest["trained"]:
         return Finding(f"Nothing was trained: {artifact.manifest['verdict']['reason']}")
-    health = training_health(read_metrics(artifact))
-    severity = {"pass": None, "fail": ERROR}.get(health.status, WARN)
-    return Finding(health.reason, severity)
+    health = {
+        candidate.method: training_health(read_metrics(candidate), sampled=candidate.method in SAMPLING)
+        for candidate in candidates_of(artifact)
+    }
+    statuses = {verdict.status for verdict in health.values()}
+    # One method that broke takes no other with it: its policy is refused by its evaluation.
+    severity = ERROR if statuses == {"fail"} else None if statuses == {"pass"} else WARN
+    if len(health) == 1:
+        return Finding(next(iter(health.values())).reason, severity)
+    return Finding("\n".join(f"- {method}: {verdict.reason}" for method, verdict in health.items()), severity)
 
 
 def candidate_is_better(artifact: Artifact) -> Finding:
-    """The candidate is credibly better than the incumbent, and worse in nothing; else the incumbent stays."""
+    """The best candidate is credibly better than the incumbent, and worse in nothing; else the incumbent stays."""
     return _said_by(artifact)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from grpo_pipeline.assets.backtest import backtest
 from grpo_pipeline.assets.curation import curated_pairs
 from grpo_pipeline.assets.dataset import preference_dataset
 from grpo_pipeline.assets.evaluation import policy_evaluation
@@ -32,6 +33,7 @@ defs = dg.Definitions(
         grpo_policy,
         policy_evaluation,
         champion,
+        backtest,
     ],
     asset_checks=CHECKS,
     jobs=[weekly_training_job, data_job],

@@ -59,7 +59,7 @@ def training_curves(metrics: Sequence[Record]) -> bytes | None:
     warm = [row for row in metrics if "reward" not in row]
     panels = [(title, color, name, grpo) for name, title, color in PANELS if _points(grpo, name)]
     if _points(warm, "loss"):
-        panels.insert(0, ("Warm-start loss", AMBER, "loss", warm))
+        panels.insert(0, (f"{warm[0]['phase']}: loss", AMBER, "loss", warm))
     if not panels and not _points(grpo, "reward"):
         return None
     rewards, rows = _points(grpo, "reward"), math.ceil(len(panels) / 2)
@@ -145,6 +145,42 @@ def weekly_history(weeks: Sequence[Record], label: str) -> bytes | None:
     lower.grid(False, axis="x")
     _legend_of_verdicts(upper, {row.get("verdict") for row in weeks})
     return _png(figure)
+
+
+def backtest_weeks(rows: Sequence[Record]) -> bytes | None:
+    """What each past week's policy would have gained in the week after over what was in use then.
+
+    Args:
+        rows: of a backtest's outcome table; the last week is all of them together.
+    """
+    shown = [row for row in rows if row["against"] == "in use then" and _finite(row["difference"])]
+    labels = list(dict.fromkeys(row["label"] for row in shown))
+    if not labels:
+        return None
+    weeks = list(dict.fromkeys(row["week"] for row in shown))
+    groups = list(dict.fromkeys(row["pairs_of"] for row in shown))
+    figure = _figure(0.6 + 2.1 * len(labels))
+    axes = figure.subplots(len(labels), 1, sharex=True, squeeze=False)[:, 0]
+    for axis, label in zip(axes, labels, strict=True):
+        for row in shown:
+            if row["label"] == label:
+                group = groups.index(row["pairs_of"])
+                _draw_gain(axis, weeks.index(row["week"]) + 0.24 * group - 0.12, row, (BLUE, AMBER)[group])
+        axis.axhline(0, color=INK, linewidth=1)
+        _style(axis, f"Gain in {label} in the week after")
+        axis.grid(False, axis="x")
+    for name, color in zip(groups, (BLUE, AMBER), strict=False):
+        axes[0].plot([], [], "o", color=color, label=name)
+    axes[0].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8.5, frameon=False, labelcolor=INK)
+    axes[-1].set_xticks(range(len(weeks)), weeks, rotation=40, ha="right")
+    axes[-1].set_xlim(-0.6, len(weeks) - 0.4)
+    return _png(figure)
+
+
+def _draw_gain(axis: Axes, place: float, row: Record, color: str) -> None:
+    if _finite(row["low"]) and _finite(row["high"]):
+        axis.plot([place, place], [row["low"], row["high"]], color=color, linewidth=4, alpha=0.35)
+    axis.plot([place], [row["difference"]], "o", color=color, markersize=6)
 
 
 def _finite(value: object) -> bool:

@@ -29,6 +29,7 @@ FLOORS = [
         "evaluation",
         "gates",
         "config",
+        "backtest",
     },
     {"resources", "partitions", "run_config"},
     {"assets", "checks", "automation"},

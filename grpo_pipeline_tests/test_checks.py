@@ -111,8 +111,24 @@ def test_missing_weeks_are_named_with_the_command_that_makes_them(tmp_path: Path
 def test_training_is_judged_by_its_own_numbers(tmp_path: Path, step: dict[str, Any], status: str) -> None:
     assert training_health([step]).status == status
     (tmp_path / "metrics.jsonl").write_text(json.dumps(step) + "\n")
-    found = training_is_healthy(artifact(tmp_path, "grpo_policy", trained=True))
+    found = training_is_healthy(artifact(tmp_path, "grpo_policy", trained=True, version="2026-10-05-abcdef01"))
     assert found.severity == {"pass": None, "inconclusive": WARN, "fail": ERROR}[status]
+
+
+@pytest.mark.parametrize(("broken", "severity"), [((), None), (("sft",), WARN), (("sft", "dpo"), ERROR)])
+def test_one_method_that_broke_is_a_warning_and_only_all_of_them_stop_the_week(
+    tmp_path: Path, broken: tuple[str, ...], severity: dg.AssetCheckSeverity | None
+) -> None:
+    candidates = []
+    for method in ("sft", "dpo"):
+        step = {"phase": "Phase", "step": 1, "loss": 0.1, "grad_norm": None if method in broken else 0.3}
+        (tmp_path / method).mkdir()
+        (tmp_path / method / "metrics.jsonl").write_text(json.dumps(step) + "\n")
+        candidates.append({"method": method, "folder": method, "adapter_sha256": method * 8})
+    found = training_is_healthy(artifact(tmp_path, "grpo_policy", trained=True, candidates=candidates))
+    assert found.severity == severity
+    assert "- sft: " in found.text
+    assert "- dpo: " in found.text
 
 
 def test_a_candidate_that_was_refused_is_a_warning_and_stops_nothing(tmp_path: Path) -> None:

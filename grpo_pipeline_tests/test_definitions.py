@@ -19,7 +19,7 @@ def test_the_definitions_are_valid() -> None:
 
 def test_what_users_see_keeps_its_names() -> None:
     repository = defs.get_repository_def()
-    assert {key.path[-1] for key in repository.asset_graph.get_all_asset_keys()} == {*DATA, *MODELS}
+    assert {key.path[-1] for key in repository.asset_graph.get_all_asset_keys()} == {*DATA, *MODELS, "backtest"}
     assert {job.name for job in repository.get_all_jobs()} >= {"weekly_training_job", "data_job"}
     assert [schedule.name for schedule in repository.schedule_defs] == ["weekly_training_schedule"]
     assert {sensor.name for sensor in repository.sensor_defs} >= {"enough_pairs_sensor", "late_feedback_sensor"}

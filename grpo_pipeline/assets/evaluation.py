@@ -1,4 +1,4 @@
-"""Evaluation: the candidate against the incumbent and the base model on pairs that nobody trained on."""
+"""Evaluation: the candidates against the incumbent and the base model on pairs that nobody trained on."""
 
 import json
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from grpo_pipeline.artifacts import Artifact, ArtifactStore, file_digest
+from grpo_pipeline.assets.candidates import candidates_of
 from grpo_pipeline.assets.dataset import preference_dataset
 from grpo_pipeline.assets.evaluation_views import evaluation_views
 from grpo_pipeline.assets.inputs import hashes
@@ -25,6 +26,7 @@ from grpo_pipeline.resources.failures import fails_clearly
 from grpo_pipeline.resources.model_registry import ModelRegistryResource
 from grpo_pipeline.resources.trainer import Trainer
 from grpo_pipeline.run_config import launchpad_config, overridden
+from grpo_pipeline.training.methods.catalog import LEADS
 from grpo_pipeline.verdict import Verdict
 
 EVALUATION = "evaluation.json"
@@ -47,7 +49,7 @@ class Contest:
     def key(self) -> str:
         """Equal where the same comparison is asked for."""
         return work_key(
-            self.policy.manifest["version"],
+            [candidate.version for candidate in candidates_of(self.policy)],
             file_digest(self.held_out),
             self.incumbent.version if self.incumbent else None,
             self.settings.model_dump(mode="json"),
@@ -73,9 +75,9 @@ def policy_evaluation(
     model_registry: ModelRegistryResource,
     trainer: Trainer,
 ) -> Iterator[Materialization]:
-    """How the candidate does against the incumbent and the base model on the held-out pairs, and the verdict.
+    """How the week's candidates do against the incumbent and the base model on the held-out pairs, and the verdict.
 
-    `pass` where it is credibly better and nothing got worse, `fail` or `inconclusive` else, each with its reason.
+    `pass` where the best one is credibly better and nothing got worse, `fail` or `inconclusive` else, with the reason.
     """
     settings = overridden(load_settings().evaluation, config)
     artifacts, registry, week = artifact_store.open(), model_registry.open(), context.partition_key
@@ -86,7 +88,7 @@ def policy_evaluation(
         dataset = artifacts.require("preference_dataset", week)
         contest = Contest(policy, dataset, incumbent_of(registry, artifacts, policy), settings)
         evaluation = evaluate_once(context, artifacts, trainer, contest)
-        record(registry, policy, evaluation)
+        record(registry, evaluation)
     yield from report(context, [Published(evaluation, metadata=evaluation_views(evaluation))])
 
 
@@ -99,9 +101,9 @@ def publish_skipped(artifacts: ArtifactStore, policy: Artifact) -> Artifact:
 
 
 def incumbent_of(registry: ModelRegistry, artifacts: ArtifactStore, policy: Artifact) -> ModelVersion | None:
-    """The champion; where that is the candidate itself, whoever it was compared with before it won."""
+    """The champion; where that is a candidate of the week itself, whoever it was compared with before it won."""
     champion = registry.champion()
-    if champion is None or champion.version != policy.manifest["version"]:
+    if champion is None or champion.version not in [candidate.version for candidate in candidates_of(policy)]:
         return champion
     before = artifacts.latest("policy_evaluation", policy.week)
     name = before.manifest.get("incumbent") if before else None
@@ -121,10 +123,14 @@ def evaluate_once(
     output = folder / OUTPUT
     trainer.run(context, "grpo_pipeline.evaluation", evaluation_run(contest, output), folder)
     result = json.loads((output / EVALUATION).read_text(encoding="utf-8"))
+    versions = {candidate.method: candidate.version for candidate in candidates_of(contest.policy)}
     manifest = {
         "inputs": hashes([contest.policy, contest.dataset]),
         "evaluation_key": contest.key,
-        "candidate": contest.policy.manifest["version"],
+        "candidate": versions[result["method"]],
+        "candidates": {
+            versions[method]: {"method": method, "verdict": verdict} for method, verdict in result["candidates"].items()
+        },
         "incumbent": contest.incumbent.version if contest.incumbent else None,
         "settings": contest.settings.model_dump(mode="json"),
         "counts": {"held_out_pairs": result["pairs"], "contributors": result["contributors"]},
@@ -138,29 +144,32 @@ def evaluate_once(
 def evaluation_run(contest: Contest, output: Path) -> dict[str, Any]:
     """The config file of the evaluation process."""
     incumbent = contest.incumbent
+    first, *others = sorted(candidates_of(contest.policy), key=lambda candidate: LEADS.index(candidate.method))
     return {
         "held_out": contest.held_out,
         "output_dir": output,
         "home": load_settings().home,
         "base_model": contest.policy.manifest["base_model"]["name"],
-        "candidate_adapter": contest.policy.path / "adapter",
+        "candidate_adapter": first.adapter,
+        "candidate_method": first.method,
+        "challengers": {candidate.method: str(candidate.adapter) for candidate in others},
         "incumbent_adapter": incumbent.adapter_location if incumbent else None,
         "incumbent_base_model": incumbent.base_model if incumbent else None,
         "settings": contest.settings.model_dump(mode="json"),
     }
 
 
-def record(registry: ModelRegistry, policy: Artifact, evaluation: Artifact) -> None:
-    """Enter the verdict into the registry; a candidate that failed is rejected."""
-    model = registry.get(policy.manifest["version"])
-    verdict = Verdict(**evaluation.manifest["verdict"])
-    rejected = verdict.status == "fail"
-    registry.register(
-        replace(
-            model,
-            verdict=verdict,
-            metrics={**model.metrics, "evaluation": evaluation.manifest["counts"]},
-            status="rejected" if rejected else "candidate",
-            status_reason=verdict.reason if rejected else None,
+def record(registry: ModelRegistry, evaluation: Artifact) -> None:
+    """Enter every candidate's verdict into the registry; one that failed is rejected."""
+    for version, judged in evaluation.manifest["candidates"].items():
+        model, verdict = registry.get(version), Verdict(**judged["verdict"])
+        rejected = verdict.status == "fail"
+        registry.register(
+            replace(
+                model,
+                verdict=verdict,
+                metrics={**model.metrics, "evaluation": evaluation.manifest["counts"]},
+                status="rejected" if rejected else "candidate",
+                status_reason=verdict.reason if rejected else None,
+            )
         )
-    )

@@ -6,9 +6,11 @@ import json
 from typing import Any
 
 import dagster as dg
+import polars as pl
 
 from grpo_pipeline.artifacts import Artifact
 from grpo_pipeline.assets.reporting import picture, table_of
+from grpo_pipeline.gates.contest import CONTEST_SCHEMA, contest_markdown
 from grpo_pipeline.gates.report import stored_verdict, verdict_markdown
 from grpo_pipeline.plots import evaluation_intervals
 
@@ -25,10 +27,24 @@ def evaluation_views(evaluation: Artifact) -> dict[str, Any]:
     }
     return {
         **picture(evaluation_intervals(result["levels"]), "held-out results"),
+        **_contest(result),
         "candidate": evaluation.manifest["candidate"],
         "incumbent": evaluation.manifest["incumbent"] or "none",
         "decision": dg.MetadataValue.md(verdict_markdown(verdict)),
         "levels": table_of(verdict.table),
         "differences": table_of(verdict.comparisons),
         **numbers,
+    }
+
+
+def _contest(result: dict[str, Any]) -> dict[str, Any]:
+    """The methods side by side; nothing for an evaluation from before there were several."""
+    if "contest" not in result:
+        return {}
+    table = pl.DataFrame(result["contest"], schema=CONTEST_SCHEMA)
+    decisive = {row["metric"] for row in result["comparisons"] if row["role"] == "primary"}
+    return {
+        "methods": dg.MetadataValue.md(contest_markdown(table, sorted(decisive))),
+        "method": result["method"],
+        "contest": table_of(table),
     }

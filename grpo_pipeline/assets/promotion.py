@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from grpo_pipeline.artifacts import Artifact
+from grpo_pipeline.assets.candidates import candidate_named
 from grpo_pipeline.assets.evaluation import policy_evaluation
 from grpo_pipeline.assets.inputs import hashes
 from grpo_pipeline.assets.reporting import Materialization, Published, report
@@ -25,7 +26,7 @@ PROMOTER = "grpo-pipeline"
 def champion(
     context: dg.AssetExecutionContext, artifact_store: ArtifactStoreResource, model_registry: ModelRegistryResource
 ) -> Iterator[Materialization]:
-    """The policy in use after the week: the candidate where it passed its evaluation, else the one before.
+    """The policy in use after the week: the best candidate that passed its evaluation, else the one before.
 
     An older week never replaces the champion of a newer one.
     """
@@ -51,9 +52,11 @@ def decide(registry: ModelRegistry, policy: Artifact, evaluation: Artifact) -> t
     stated = evaluation.manifest["verdict"]
     if not policy.manifest["trained"]:
         return False, Verdict("skipped", f"{carried_forward(incumbent)} {stated['reason']}")
-    version = policy.manifest["version"]
-    if evaluation.manifest.get("candidate") != version:
-        return False, Verdict("inconclusive", f"{carried_forward(incumbent)} {version} was not evaluated yet.")
+    candidate = candidate_named(policy, evaluation.manifest.get("candidate"))
+    if candidate is None:
+        trained = policy.manifest["version"]
+        return False, Verdict("inconclusive", f"{carried_forward(incumbent)} {trained} was not evaluated yet.")
+    version = candidate.version
     if incumbent and incumbent.version not in (version, evaluation.manifest["incumbent"]):
         other = evaluation.manifest["incumbent"] or "no champion"
         return False, Verdict(

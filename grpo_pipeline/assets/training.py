@@ -1,12 +1,14 @@
-"""Training: a candidate policy, or the reason why the week trains none."""
+"""Training: candidate policies, or the reason why the week trains none."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
 from grpo_pipeline.artifacts import MANIFEST, Artifact, ArtifactStore
+from grpo_pipeline.assets.candidates import candidates_of, version_name
 from grpo_pipeline.assets.dataset import preference_dataset
 from grpo_pipeline.assets.inputs import hashes
 from grpo_pipeline.assets.reporting import Materialization, Published, report
@@ -49,7 +51,7 @@ def grpo_policy(
     model_registry: ModelRegistryResource,
     trainer: Trainer,
 ) -> Iterator[Materialization]:
-    """A candidate: a LoRA adapter that GRPO trained on the week's dataset, or the reason why there is none.
+    """The week's candidates: a LoRA adapter from each method on the week's dataset, or the reason why there is none.
 
     A week with too few new pairs is materialized with `trained: false`; the same data is never trained twice.
     """
@@ -58,7 +60,8 @@ def grpo_policy(
     dataset = artifacts.require("preference_dataset", week.key)
     decision = training_decision(dataset, registry, week)
     if decision.passed:
-        policy = train_once(context, artifacts, trainer, dataset, settings, decision)
+        champion = starting_champion(registry, week, settings)
+        policy = train_once(context, artifacts, trainer, dataset, settings, decision, champion)
         register(registry, policy)
     else:
         policy = publish_untrained(artifacts, dataset, decision)
@@ -75,6 +78,16 @@ def training_decision(dataset: Artifact, registry: ModelRegistry, week: Week) ->
     return new_pairs_verdict(ids, trained.ids, stated["min_new_pairs"], trained.week)
 
 
+def starting_champion(registry: ModelRegistry, week: Week, settings: TrainingSettings) -> ModelVersion | None:
+    """The champion that a method goes on from: of an earlier week, so that a rerun of this one finds the same."""
+    resolved = resolve(settings, detect_hardware())
+    if "from_champion" not in resolved.methods:
+        return None
+    champion = registry.champion_before(week)
+    fits = champion is not None and champion.adapter_location and champion.base_model == resolved.base_model
+    return champion if fits else None
+
+
 def publish_untrained(artifacts: ArtifactStore, dataset: Artifact, decision: Verdict) -> Artifact:
     """A week without a policy of its own: nothing but a manifest with the reason."""
     manifest = {"trained": False, "inputs": hashes([dataset]), "verdict": decision.as_manifest()}
@@ -89,10 +102,12 @@ def train_once(
     dataset: Artifact,
     settings: TrainingSettings,
     decision: Verdict,
+    champion: ModelVersion | None,
 ) -> Artifact:
-    """The week's policy: the one that was trained on the same data in the same way before, or a new one."""
+    """The week's policies: those that were trained on the same data in the same way before, or new ones."""
     resolved = resolve(settings, detect_hardware()).model_dump()
-    key = work_key(dataset.manifest["dataset_hash"], resolved, trainer.processes)
+    start = [champion.version] if champion else []
+    key = work_key(dataset.manifest["dataset_hash"], resolved, trainer.processes, *start)
     stated = {"trained": True, "training_key": key, "inputs": hashes([dataset]), "verdict": decision.as_manifest()}
     for earlier in artifacts.versions("grpo_policy"):
         if earlier.week == dataset.week and earlier.manifest.get("training_key") == key:
@@ -104,29 +119,41 @@ def train_once(
                 )
     folder = working_folder(artifacts, "grpo_policy", dataset.week, key)
     output = folder / OUTPUT
-    run = {"dataset_dir": dataset.path, "output_dir": output, "home": load_settings().home}
+    run = {
+        "dataset_dir": dataset.path,
+        "output_dir": output,
+        "home": load_settings().home,
+        "champion_adapter": champion.adapter_location if champion else None,
+    }
     trainer.run(context, "grpo_pipeline.training", {**run, "settings": settings.model_dump(mode="json")}, folder)
     made = json.loads((output / MANIFEST).read_text(encoding="utf-8"))
-    digest = made["adapter_sha256"][:16]
-    manifest = {**made, **stated, "version": f"{dataset.week}-{digest[:8]}"}
+    manifest = {**made, **stated, "version": version_name(dataset.week, made["adapter_sha256"])}
+    digest = policies_hash(made)
     policy = artifacts.publish(output, "grpo_policy", dataset.week, manifest, hash=digest, keep_older=True)
     remove_finished(folder)
     return policy
 
 
+def policies_hash(made: Mapping[str, Any]) -> str:
+    """The hash of a week's policies: that of the adapter, or of all adapters where there are several."""
+    digests = [candidate["adapter_sha256"] for candidate in made["candidates"]]
+    return digests[0][:16] if len(digests) == 1 else work_key(*digests)
+
+
 def register(registry: ModelRegistry, policy: Artifact) -> None:
-    """Enter a policy into the model registry as a candidate; one that is known already stays what it is."""
-    manifest = policy.manifest
-    if any(known.version == manifest["version"] for known in registry.list()):
-        return
-    registry.register(
-        ModelVersion(
-            version=manifest["version"],
-            week=Week(policy.week),
-            base_model=manifest["base_model"]["name"],
-            adapter_location=str(policy.path / "adapter"),
-            dataset_hash=manifest["dataset"]["train_sha256"],
-            config_hash=manifest["config_hash"],
-            metrics={"rewards": manifest["rewards"]},
+    """Enter a week's policies into the model registry as candidates; one that is known already stays what it is."""
+    manifest, known = policy.manifest, {model.version for model in registry.list()}
+    for candidate in candidates_of(policy):
+        if candidate.version in known:
+            continue
+        registry.register(
+            ModelVersion(
+                version=candidate.version,
+                week=Week(policy.week),
+                base_model=manifest["base_model"]["name"],
+                adapter_location=str(candidate.adapter),
+                dataset_hash=manifest["dataset"]["train_sha256"],
+                config_hash=manifest["config_hash"],
+                metrics={"method": candidate.method, "rewards": candidate.facts["rewards"]},
+            )
         )
-    )

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from grpo_pipeline.cli.backtest import backtest
 from grpo_pipeline.cli.database import database_app
 from grpo_pipeline.cli.demo import demo
 from grpo_pipeline.cli.development import dev
@@ -30,6 +31,7 @@ app.command()(demo)
 app.command("import")(import_command)
 app.command()(train)
 app.command()(backfill)
+app.command()(backtest)
 app.command()(dev)
 app.command()(serve)
 app.add_typer(weeks_app)

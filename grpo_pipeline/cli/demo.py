@@ -14,7 +14,7 @@ from grpo_pipeline.artifacts import ArtifactStore
 from grpo_pipeline.cli.training import FAILED, INTERRUPTED, backfill_weeks, train_week
 from grpo_pipeline.config import Settings, load_settings
 from grpo_pipeline.demo.load import load_sample
-from grpo_pipeline.demo.summary import metrics_table, outcome_table, summarize
+from grpo_pipeline.demo.summary import methods_table, metrics_table, outcome_table, summarize
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.feedback.staleness import stale_weeks
 from grpo_pipeline.feedback.store import FeedbackStore
@@ -82,6 +82,8 @@ def _show_outcome(settings: Settings, url: str, weeks: list[Week]) -> None:
     console.print(outcome_table(summary))
     if summary.metrics:
         console.print(metrics_table(summary))
+    if summary.methods:
+        console.print(methods_table(summary))
     console.print("\nWhat to open next:")
     console.print("  make dev                     the Dagster UI on http://127.0.0.1:3000", markup=False)
     console.print("  grpo-pipeline models list    the trained policy and what was decided about it", markup=False)

@@ -39,7 +39,7 @@ def list_models(as_json: AsJson = False) -> None:
     if not models:
         _console.print("No model was trained yet. Train one: `grpo-pipeline train`.")
         return
-    table = Table("version", "status", "verdict", "base model", "promoted", "by")
+    table = Table("version", "method", "status", "verdict", "base model", "promoted", "by")
     # The version is what the other commands want to be given: it is never cut off.
     table.columns[0].no_wrap, table.columns[0].min_width = True, max(len(model.version) for model in models)
     for model in models:
@@ -47,6 +47,7 @@ def list_models(as_json: AsJson = False) -> None:
         promoted = _day(model.promoted_at)
         table.add_row(
             model.version,
+            escape(str(model.metrics.get("method", "-"))),
             _status(model),
             verdict,
             escape(model.base_model),

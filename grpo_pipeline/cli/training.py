@@ -37,7 +37,7 @@ def train(
     """
     settings = load_settings()
     chosen = chosen_week(settings, week)
-    with _interruptible():
+    with interruptible():
         problems = train_week(settings, chosen)
     _finish(settings, [chosen], problems)
 
@@ -55,7 +55,7 @@ def backfill(
     """
     settings = load_settings()
     weeks = chosen_weeks(settings, first, last)
-    with _interruptible():
+    with interruptible():
         problems = backfill_weeks(settings, weeks, data_only=data_only)
     _finish(settings, weeks, problems)
 
@@ -181,7 +181,8 @@ def _last_word(artifacts: ArtifactStore, week: Week) -> tuple[str, str]:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
+    """Say how to go on where a long command is interrupted, and end with the exit code for it."""
     try:
         yield
     except KeyboardInterrupt:

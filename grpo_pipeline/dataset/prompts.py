@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Sequence
 
 from grpo_pipeline.artifacts import canonical_json
 from grpo_pipeline.conversation import Message, parse_prompt
@@ -23,7 +24,11 @@ def question(prompt: str) -> str:
 
     System messages are left out: an agent's long instructions would make all its prompts look alike.
     """
-    messages = parse_prompt(prompt)
+    return question_of(parse_prompt(prompt))
+
+
+def question_of(messages: Sequence[Message]) -> str:
+    """What the messages of a prompt ask, normalized as `question` does."""
     asked = [message["content"] for message in messages if message["role"] != "system"]
     return normalized("\n".join(asked or [message["content"] for message in messages]))
 

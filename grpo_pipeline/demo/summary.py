@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,8 @@ class Summary:
     verdict: str
     reason: str
     champion: str | None
+    methods: Sequence[dict[str, Any]] = ()
+    """Rows of the methods' table for the metrics that decide."""
 
 
 def summarize(artifacts: ArtifactStore, weeks: Sequence[Week], champion: str | None) -> Summary:
@@ -79,6 +81,7 @@ def summarize(artifacts: ArtifactStore, weeks: Sequence[Week], champion: str | N
         verdict=verdict["status"],
         reason=verdict["reason"],
         champion=champion,
+        methods=method_rows(content),
     )
 
 
@@ -112,6 +115,14 @@ def metric_lines(
         if row["against"] == against
     ]
     return against, lines
+
+
+def method_rows(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the methods reached in the metrics that decide; nothing where only one was tried."""
+    if len(content.get("candidates", {})) < 2:
+        return []
+    decisive = {row["metric"] for row in content["comparisons"] if row["role"] == "primary"}
+    return [row for row in content["contest"] if row["metric"] in decisive]
 
 
 def _rewards(policy: dict[str, Any]) -> tuple[float | None, float | None] | None:
@@ -153,6 +164,22 @@ def metrics_table(summary: Summary) -> Table:
         interval = "" if line.low is None else f"{_number(line.low, '+')} to {_number(line.high, '+')}"
         levels = (_number(line.against), _number(line.candidate))
         table.add_row(line.label, *levels, _number(line.difference, "+"), interval)
+    return table
+
+
+def methods_table(summary: Summary) -> Table:
+    """The methods side by side on the same pairs."""
+    table = Table(title="Methods on the same pairs", title_justify="left")
+    for name in ("method", "metric"):
+        table.add_column(name)
+    for name in ("level", "difference", "interval"):
+        table.add_column(name, justify="right")
+    table.add_column("verdict")
+    for row in summary.methods:
+        low, high = row["difference_low"], row["difference_high"]
+        interval = "" if low is None else f"{_number(low, '+')} to {_number(high, '+')}"
+        numbers = (_number(row["level"]), _number(row["difference"], "+"), interval)
+        table.add_row(row["method"], row["label"], *numbers, row["verdict"] or "")
     return table
 
 

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.evaluation.settings import EvaluationSettings
+from grpo_pipeline.gates.metrics import CANDIDATE
+from grpo_pipeline.training.methods.catalog import BY_SIMPLICITY, MethodName
 from grpo_pipeline.training.profiles import Hardware
 
 
@@ -22,10 +24,22 @@ class EvaluationRun(BaseModel):
     home: Path
     base_model: str
     candidate_adapter: Path
+    candidate_method: MethodName = "grpo_after_warm_start"
+    challengers: dict[MethodName, Path] = {}
+    """Adapters of the week's other candidates, by the method that trained them."""
     incumbent_adapter: Path | None = None
     incumbent_base_model: str | None = None
     """Where the incumbent was trained on another base model than the candidate."""
     settings: EvaluationSettings = EvaluationSettings()
+
+    @property
+    def candidates(self) -> dict[str, str]:
+        """Each candidate's name among the scores by its method, from the simplest method on."""
+        return {
+            method: CANDIDATE if method == self.candidate_method else method
+            for method in BY_SIMPLICITY
+            if method == self.candidate_method or method in self.challengers
+        }
 
 
 class Sizes(BaseModel):
@@ -85,7 +99,7 @@ def read_run(path: Path) -> EvaluationRun:
         raise PipelineError(f"The config file {path} cannot be used: {'; '.join(faults)}.") from error
     if not run.held_out.is_file():
         raise PipelineError(f"The held-out pairs {run.held_out} do not exist: materialize preference_dataset first.")
-    for adapter in (run.candidate_adapter, run.incumbent_adapter):
+    for adapter in (run.candidate_adapter, run.incumbent_adapter, *run.challengers.values()):
         if adapter and not (adapter / "adapter_config.json").exists():
             raise PipelineError(f"The folder {adapter} holds no adapter: adapter_config.json is missing.")
     return run

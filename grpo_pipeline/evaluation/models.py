@@ -44,14 +44,15 @@ def _digest(adapter: Path | None) -> str | None:
 
 
 def contenders(run: EvaluationRun) -> list[Contender]:
-    """The base model, the incumbent where there is one, and the candidate."""
+    """The base model, the incumbent where there is one, the candidate and its challengers."""
     base = locate_base_model(run.base_model, run.home)
     found = [Contender(BASE, base, None)]
     if run.incumbent_adapter:
         other = run.incumbent_base_model
         incumbent_base = locate_base_model(other, run.home) if other and other != run.base_model else base
         found.append(Contender(INCUMBENT, incumbent_base, run.incumbent_adapter))
-    return [*found, Contender(CANDIDATE, base, run.candidate_adapter)]
+    found.append(Contender(CANDIDATE, base, run.candidate_adapter))
+    return [*found, *(Contender(method, base, adapter) for method, adapter in run.challengers.items())]
 
 
 def load_contenders(base: BaseModel, players: Sequence[Contender], dtype: str) -> Policy:

@@ -16,7 +16,8 @@ from grpo_pipeline.evaluation.models import Contender, Policy, contenders, load_
 from grpo_pipeline.evaluation.pairs import HeldOutPair, read_pairs
 from grpo_pipeline.evaluation.parts import Part, Parts, key, make_part, write_table
 from grpo_pipeline.evaluation.progress import Progress
-from grpo_pipeline.gates.report import verdict_json
+from grpo_pipeline.gates.contest import hold_contest
+from grpo_pipeline.gates.report import contest_json
 from grpo_pipeline.gates.verdict import promotion_verdict
 from grpo_pipeline.training.base_model import BaseModel
 from grpo_pipeline.training.loading import load_tokenizer
@@ -39,7 +40,7 @@ class _Encoded:
 
 
 def evaluate(run: EvaluationRun, watcher: Watcher) -> Verdict:
-    """Measure base, incumbent and candidate, write the output folder, and return the verdict.
+    """Measure base, incumbent and candidates, write the output folder, and return the verdict.
 
     A model that was finished in an earlier attempt on the same inputs is not measured again.
 
@@ -50,7 +51,7 @@ def evaluate(run: EvaluationRun, watcher: Watcher) -> Verdict:
     players = contenders(run)
     facts = {"sizes": sizes.model_dump(), "held_out": file_digest(run.held_out)}
     identities = {player.name: player.identity() for player in players}
-    whole = key({**facts, "models": identities, "settings": run.settings.model_dump()})
+    whole = key({**facts, "models": identities, "methods": run.candidates, "settings": run.settings.model_dump()})
     done = _finished(run.output_dir / EVALUATION, whole)
     if done:
         return done
@@ -64,11 +65,11 @@ def evaluate(run: EvaluationRun, watcher: Watcher) -> Verdict:
     else:
         parts = {player.name: make_part(player.name, []) for player in players}
     scores = pl.concat([parts[player.name].scores for player in players])
-    verdict = promotion_verdict(scores, run.settings)
+    contest = hold_contest(scores, run.candidates, run.settings, promotion_verdict)
     write_table(scores, run.output_dir / SCORES)
     write_table(pl.concat([parts[player.name].answers for player in players]), run.output_dir / ANSWERS)
     content = {
-        **verdict_json(verdict),
+        **contest_json(contest),
         "too_long": encoded.left_out,
         "models": identities,
         "sizes": sizes.model_dump(),
@@ -76,7 +77,7 @@ def evaluate(run: EvaluationRun, watcher: Watcher) -> Verdict:
     }
     write_atomically(run.output_dir / EVALUATION, json.dumps(content, indent=2, allow_nan=False))
     Parts(run.output_dir).clear()
-    return verdict.verdict
+    return contest.verdict
 
 
 def _finished(path: Path, whole: str) -> Verdict | None:

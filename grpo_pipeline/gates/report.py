@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from grpo_pipeline.gates.comparisons import COMPARISONS_SCHEMA, LEVELS_SCHEMA
+from grpo_pipeline.gates.contest import Contest, contest_table
 from grpo_pipeline.gates.metrics import BY_NAME, MODELS
 from grpo_pipeline.gates.verdict import PromotionVerdict
 
@@ -23,6 +24,17 @@ def verdict_json(verdict: PromotionVerdict) -> dict[str, Any]:
         "minimum_detectable_effect": verdict.minimum_detectable_effect,
         "levels": verdict.table.to_dicts(),
         "comparisons": verdict.comparisons.to_dicts(),
+    }
+
+
+def contest_json(contest: Contest) -> dict[str, Any]:
+    """What `evaluation.json` holds of a week's candidates: the chosen one's numbers, every verdict, and the table."""
+    return {
+        **verdict_json(contest.verdicts[contest.chosen]),
+        "verdict": contest.verdict.as_manifest(),
+        "method": contest.chosen,
+        "candidates": {name: verdict.verdict.as_manifest() for name, verdict in contest.verdicts.items()},
+        "contest": contest_table(contest).to_dicts(),
     }
 
 

@@ -29,14 +29,21 @@ def health_summary(metrics: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     return {name: value for name, value in means.items() if value is not None}
 
 
-def training_health(metrics: Sequence[Mapping[str, Any]]) -> Verdict:
-    """`fail` where a number is not finite, `inconclusive` where little could be learned, else `pass`."""
-    rows = [row for row in metrics if "reward" in row]
+def training_health(metrics: Sequence[Mapping[str, Any]], *, sampled: bool = True) -> Verdict:
+    """`fail` where a number is not finite, `inconclusive` where little could be learned, else `pass`.
+
+    Args:
+        metrics: every step's.
+        sampled: the method samples answers, as GRPO does.
+    """
+    rows = [row for row in metrics if "reward" in row or not sampled]
     if not rows:
-        return Verdict("fail", "No GRPO step was logged.")
+        return Verdict("fail", f"No {'GRPO' if sampled else 'training'} step was logged.")
     broken = [name for name in ALWAYS_FINITE if any(name in row and not _finite(row[name]) for row in metrics)]
     if broken:
         return Verdict("fail", f"Not finite at some step: {', '.join(broken)}.")
+    if not sampled:
+        return Verdict("pass", "All numbers finite; no answers were sampled.")
     dead, cut = _mean(rows, DEAD_GROUPS) or 0.0, _mean(rows, CUT_OFF) or 0.0
     if dead > MOST_DEAD_GROUPS:
         return Verdict(

@@ -82,6 +82,12 @@ class ModelRegistry:
         with self._cursor() as cursor:
             return _champion(cursor)
 
+    def champion_before(self, week: Week) -> ModelVersion | None:
+        """The latest version of an earlier week that is in use, or was until another took its place."""
+        with self._cursor() as cursor:
+            query = f"{SELECT} where status in ('champion', 'retired') and week < %s order by promoted_at desc limit 1"
+            return next(iter(_read(cursor, query, week.key)), None)
+
     def last_trained(self, before: Week) -> ModelVersion | None:
         """The latest version trained on an earlier week, whatever became of it."""
         with self._cursor() as cursor:

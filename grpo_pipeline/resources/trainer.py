@@ -113,7 +113,7 @@ class Trainer(dg.ConfigurableResource[Any]):
             context_injector=dg.PipesTempFileContextInjector(),
             message_reader=dg.PipesTempFileMessageReader(),
         ) as session:
-            code, sentence = _run_to_the_end(
+            code, sentence = run_to_the_end(
                 command, working_directory / LOCK_FILE, {**os.environ, **session.get_bootstrap_env_vars()}
             )
         if code == 0:
@@ -125,7 +125,11 @@ class Trainer(dg.ConfigurableResource[Any]):
         raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=RETRY_SECONDS) from failed
 
 
-def _run_to_the_end(command: list[str], lock_file: Path, environment: dict[str, str]) -> tuple[int, str | None]:
+def run_to_the_end(command: list[str], lock_file: Path, environment: Mapping[str, str]) -> tuple[int, str | None]:
+    """Run a command with everything it starts, and stop all of it should this process be stopped.
+
+    Returns its exit code, and its own error sentence where it gave one.
+    """
     guard = [sys.executable, "-m", "grpo_pipeline.resources.process_guard", str(lock_file)]
     process = subprocess.Popen(
         [*guard, *command],

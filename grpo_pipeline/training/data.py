@@ -1,4 +1,4 @@
-"""Reads a preference dataset and writes it the way both training phases need it."""
+"""Reads a preference dataset and writes it the way every training phase needs it."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ class Example:
     rejected: str
     prompt_tokens: Sequence[int]
     chosen_tokens: Sequence[int]
+    rejected_tokens: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,10 @@ def load_training_data(
         if len(chosen_tokens) > resolved.max_completion_tokens:
             set_aside[row["id"]] = CORRECTION_TOO_LONG
         question = "\n".join(message["content"] for message in row["prompt"] if message["role"] == "user")
-        examples.append(Example(row["id"], prompt, question, chosen, rejected, prompt_tokens, chosen_tokens))
+        rejected_tokens = _answer_tokens(tokenizer, rejected)
+        examples.append(
+            Example(row["id"], prompt, question, chosen, rejected, prompt_tokens, chosen_tokens, rejected_tokens)
+        )
     sampled = [example for example in examples if example.pair_id not in set_aside]
     if len(sampled) < resolved.prompts_per_step:
         raise PipelineError(
@@ -132,6 +136,26 @@ def warm_start_dataset(data: TrainingData, resolved: ResolvedTraining, steps: in
         prompt, answer = list(example.prompt_tokens), list(example.chosen_tokens[:longest])
         rows.append({"input_ids": prompt + answer, "labels": [IGNORED] * len(prompt) + answer})
     return Dataset.from_list(rows)
+
+
+def dpo_dataset(data: TrainingData, resolved: ResolvedTraining, steps: int) -> Dataset:
+    """Prompt and both answers as tokens, cut as the warm start cuts corrections; every step's rows in order."""
+    longest = LONGEST_CORRECTION * resolved.max_completion_tokens
+
+    def tokens(example: Example) -> int:
+        answers = (example.chosen_tokens, example.rejected_tokens)
+        return len(example.prompt_tokens) + max(min(longest, len(answer)) for answer in answers)
+
+    return Dataset.from_list(
+        [
+            {
+                "prompt_ids": list(example.prompt_tokens),
+                "chosen_ids": list(example.chosen_tokens[:longest]),
+                "rejected_ids": list(example.rejected_tokens[:longest]),
+            }
+            for example in schedule(data.examples, resolved.warm_start_batch, steps, resolved.seed, tokens)
+        ]
+    )
 
 
 def grpo_dataset(data: TrainingData, resolved: ResolvedTraining, steps: int) -> Dataset:

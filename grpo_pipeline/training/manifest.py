@@ -8,12 +8,17 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from grpo_pipeline.artifacts import canonical_json
+from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.training.base_model import BaseModel
 from grpo_pipeline.training.batches import process_count
 from grpo_pipeline.training.data import TrainingData
+from grpo_pipeline.training.methods.budget import pair_reads
+from grpo_pipeline.training.methods.catalog import LABELS, Candidate, MethodName
+from grpo_pipeline.training.policy import adapter_digest
 from grpo_pipeline.training.profiles import ResolvedTraining
 
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "tokenizers")
@@ -28,15 +33,9 @@ tags: [grpo, lora, user-feedback]
 
 # Policy trained on user feedback
 
-A LoRA adapter for {base_model}, trained on {pairs} corrections that users made to an agent's answers: {phases}.
-
-| | start | end |
-|---|---|---|
+A LoRA adapter for {base_model}, trained with {method} on {pairs} corrections that users made to an agent's answers:
+{phases}.
 {rewards}
-
-Rewards are means over the first and the last quarter of the {steps} GRPO steps, on sampled answers to the training
-prompts. They say that training moved, not that the policy is better: that is what its evaluation on held-out pairs is
-for.
 
 ## How it was made
 
@@ -51,6 +50,14 @@ training by rules, which cannot be complete. The base model's license and limits
 
 Adapter SHA-256 `{adapter_sha256}`; made with {versions}.
 """
+REWARDS = """
+| | start | end |
+|---|---|---|
+{rows}
+
+Rewards are means over the first and the last quarter of GRPO's steps, on sampled answers to the training prompts. They
+say that training moved, not that the policy is better: that is what its evaluation on held-out pairs is for.
+"""
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,23 @@ class Run:
     base: BaseModel
     resolved: ResolvedTraining
     data: TrainingData
+    champion: Path | None = None
+    """Adapter of the policy in use, on the same base model."""
+
+    @property
+    def methods(self) -> tuple[MethodName, ...]:
+        """The methods that can be run: one that goes on from the champion needs one.
+
+        Raises:
+            PipelineError: none is left.
+        """
+        found = tuple(method for method in self.resolved.methods if method != "from_champion" or self.champion)
+        if not found:
+            raise PipelineError(
+                "There is no champion on this base model to go on from: add another method to GRPO_TRAINING__METHODS, "
+                "such as grpo_after_warm_start."
+            )
+        return found
 
     @property
     def config_hash(self) -> str:
@@ -68,6 +92,7 @@ class Run:
             "dataset": self.data.digest,
             "base_model": [self.base.name, self.base.revision],
             "settings": self.resolved.model_dump(),
+            "champion": adapter_digest(self.champion) if self.champion and "from_champion" in self.methods else None,
             "versions": library_versions(),
             "processes": process_count(),
         }
@@ -102,14 +127,17 @@ def _mean(rows: Sequence[Mapping[str, Any]], key: str) -> float | None:
     return round(sum(values) / len(values), 4) if values else None
 
 
-def build_manifest(run: Run, adapter_sha256: str, metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The manifest of a finished run: plain JSON values, no user text, no path."""
+def build_manifest(
+    run: Run, candidate: Candidate, adapter_sha256: str, metrics: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The manifest of a finished policy: plain JSON values, no user text, no path."""
     seconds: dict[str, float] = {}
     steps: dict[str, int] = {}
     for row in metrics:
         seconds[row["phase"]] = round(seconds.get(row["phase"], 0.0) + row["seconds"], 1)
         steps[row["phase"]] = row["step"]
     return {
+        "method": candidate.method,
         "adapter_sha256": adapter_sha256,
         "config_hash": run.config_hash,
         "base_model": {"name": run.base.name, "revision": run.base.revision},
@@ -121,6 +149,7 @@ def build_manifest(run: Run, adapter_sha256: str, metrics: Sequence[Mapping[str,
             "sampled_prompts": len(run.data.sampled),
             "left_out": run.data.pairs - len(run.data.examples),
         },
+        "pair_reads": pair_reads(candidate.method, run.data, run.resolved),
         "steps": steps,
         "seconds": seconds,
         "rewards": reward_summary(metrics, run.resolved.reward_weights),
@@ -130,13 +159,17 @@ def build_manifest(run: Run, adapter_sha256: str, metrics: Sequence[Mapping[str,
     }
 
 
-def model_card(manifest: Mapping[str, Any]) -> str:
-    """The model card of a finished run, as Markdown with the Hub's front matter."""
-    rewards = [
+def _reward_table(rewards: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = [
         f"| {name} | {values['first']} | {values['last']} |"
-        for name, values in manifest["rewards"].items()
+        for name, values in rewards.items()
         if values["first"] is not None and values["last"] is not None
     ]
+    return REWARDS.format(rows="\n".join(rows)) if rows else ""
+
+
+def model_card(manifest: Mapping[str, Any]) -> str:
+    """The model card of a finished run, as Markdown with the Hub's front matter."""
     settings = [
         f"| {name} | {json.dumps(value) if isinstance(value, dict) else value} |"
         for name, value in manifest["settings"].items()
@@ -145,8 +178,8 @@ def model_card(manifest: Mapping[str, Any]) -> str:
         base_model=manifest["base_model"]["name"],
         pairs=manifest["counts"]["trained_pairs"],
         phases=" then ".join(f"{phase} ({steps} steps)" for phase, steps in manifest["steps"].items()),
-        rewards="\n".join(rewards),
-        steps=manifest["steps"].get("GRPO", 0),
+        rewards=_reward_table(manifest["rewards"]),
+        method=LABELS[manifest["method"]],
         settings="\n".join(settings),
         adapter_sha256=manifest["adapter_sha256"],
         versions=", ".join(f"{name} {number}" for name, number in manifest["versions"].items()),

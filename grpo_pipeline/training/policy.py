@@ -1,4 +1,4 @@
-"""The policy in training: a base model with one LoRA adapter, and what both phases tell their trainers alike."""
+"""The policy in training: a base model with one LoRA adapter, and what all phases tell their trainers alike."""
 
 from __future__ import annotations
 
@@ -34,14 +34,17 @@ def fresh_policy(policy: Policy) -> PeftModel:
     """The base model with a new adapter on all its linear layers, which changes nothing yet."""
     model = load_policy(policy.base, dtype=policy.resolved.dtype, trainable=True)
     set_seed(policy.resolved.seed)
-    rank = policy.resolved.lora_rank
-    return get_peft_model(
-        model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
-    )
+    return get_peft_model(model, lora_config(policy.resolved))
+
+
+def lora_config(resolved: ResolvedTraining) -> LoraConfig:
+    """The form of a new adapter: on all linear layers, scaled so that its effect does not depend on its rank."""
+    rank = resolved.lora_rank
+    return LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
 
 
 def trainer_options(resolved: ResolvedTraining) -> dict[str, Any]:
-    """What the trainers of both phases are told alike."""
+    """What the trainers of all phases are told alike."""
     return {
         "seed": resolved.seed,
         "data_seed": resolved.seed,

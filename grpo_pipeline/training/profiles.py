@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from grpo_pipeline.rewards.weights import resolve_weights
+from grpo_pipeline.training.methods.catalog import BY_SIMPLICITY, USE_WARM_START, MethodName
 from grpo_pipeline.training.settings import ProfileName, TrainingSettings
 
 PACKAGED_SMOLLM2 = "SmolLM2-135M-Instruct"
@@ -35,11 +37,14 @@ class ResolvedTraining(BaseModel):
     profile: ProfileName
     base_model: str
     seed: int
+    methods: tuple[MethodName, ...]
     warm_start: bool
     warm_start_epochs: float
     warm_start_steps: int | None
     warm_start_batch: int
     warm_start_learning_rate: float
+    dpo_learning_rate: float
+    dpo_beta: float
     epochs: float
     steps: int | None
     prompts_per_step: int
@@ -61,10 +66,12 @@ class ResolvedTraining(BaseModel):
 PROFILES: dict[ProfileName, dict[str, Any]] = {
     "gpu": {
         "base_model": "Qwen/Qwen3-4B",
+        "methods": ("sft", "dpo", "grpo_after_warm_start", "from_champion"),
         "warm_start_epochs": 2.0,
         "warm_start_steps": None,
         "warm_start_batch": 16,
         "warm_start_learning_rate": 1e-4,
+        "dpo_learning_rate": 2e-5,
         "epochs": 2.0,
         "steps": None,
         "prompts_per_step": 32,
@@ -80,10 +87,12 @@ PROFILES: dict[ProfileName, dict[str, Any]] = {
     },
     "cpu": {
         "base_model": PACKAGED_SMOLLM2,
+        "methods": ("grpo_after_warm_start",),
         "warm_start_epochs": 2.0,
         "warm_start_steps": 24,
         "warm_start_batch": 8,
         "warm_start_learning_rate": 1e-3,
+        "dpo_learning_rate": 1e-4,
         "epochs": 1.0,
         "steps": 6,
         "prompts_per_step": 4,
@@ -99,10 +108,12 @@ PROFILES: dict[ProfileName, dict[str, Any]] = {
     },
     "tiny": {
         "base_model": TINY_QWEN3,
+        "methods": ("grpo_after_warm_start",),
         "warm_start_epochs": 10.0,
         "warm_start_steps": 10,
         "warm_start_batch": 4,
         "warm_start_learning_rate": 1e-2,
+        "dpo_learning_rate": 1e-3,
         "epochs": 10.0,
         "steps": 6,
         "prompts_per_step": 2,
@@ -134,6 +145,14 @@ def detect_hardware() -> Hardware:
     return Hardware(gpus=_visible_gpus(), cpu_bf16=bool(flags and BF16_CPU_FLAGS & set(flags[1].split())))
 
 
+def _possible(methods: Sequence[MethodName], warm_start: bool) -> tuple[MethodName, ...]:
+    """The methods from the simplest on; without a warm start there is no SFT, and GRPO starts from the base model."""
+    wanted = set(methods)
+    if not warm_start:
+        wanted = {"grpo" if method in USE_WARM_START else method for method in wanted if method != "sft"} or {"grpo"}
+    return tuple(method for method in BY_SIMPLICITY if method in wanted)
+
+
 def resolve(settings: TrainingSettings, hardware: Hardware) -> ResolvedTraining:
     """Every value that a training run uses: the settings, and the profile's values where they are unset."""
     profile: ProfileName = settings.profile if settings.profile != "auto" else "gpu" if hardware.gpus else "cpu"
@@ -141,6 +160,7 @@ def resolve(settings: TrainingSettings, hardware: Hardware) -> ResolvedTraining:
     fast_bf16 = profile == "gpu" or (profile == "cpu" and hardware.cpu_bf16)
     decided = {
         "profile": profile,
+        "methods": _possible(settings.methods or PROFILES[profile]["methods"], settings.warm_start),
         "reward_weights": resolve_weights(settings.reward_weights),
         "dtype": "bfloat16" if fast_bf16 else "float32",
     }

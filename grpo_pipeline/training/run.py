@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from accelerate import PartialState  # type: ignore[import-untyped]
-from transformers import PreTrainedTokenizerBase
+from peft import PeftModel
+from transformers import PreTrainedTokenizerBase, Trainer
 
 from grpo_pipeline.artifacts import MANIFEST, write_atomically
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.training.base_model import locate_base_model
 from grpo_pipeline.training.checkpoints import last_whole_checkpoint, open_checkpoints, step_of
 from grpo_pipeline.training.data import load_training_data, pair_table
-from grpo_pipeline.training.grpo import PHASE as GRPO
 from grpo_pipeline.training.grpo import train_grpo
 from grpo_pipeline.training.loading import load_policy, load_tokenizer
 from grpo_pipeline.training.manifest import Run, build_manifest, model_card
+from grpo_pipeline.training.methods.budget import grpo_budget
+from grpo_pipeline.training.methods.catalog import USE_WARM_START, Candidate, candidates
+from grpo_pipeline.training.methods.dpo import train_dpo
 from grpo_pipeline.training.policy import Policy, adapter_digest, fresh_policy, save_adapter
 from grpo_pipeline.training.profiles import detect_hardware, resolve
 from grpo_pipeline.training.progress import METRICS_FILE, Progress, keep_metrics_until, read_metrics
@@ -29,6 +33,8 @@ from grpo_pipeline.training.watching import Watcher
 
 CHECKPOINTS = "checkpoints"
 ADAPTER = "adapter"
+# What the week's manifest says of every candidate; the rest is the same for all or in the leading one's.
+CANDIDATE_FACTS = ("method", "adapter_sha256", "steps", "seconds", "rewards", "health", "pair_reads")
 
 
 def train(config: RunConfig, watcher: Watcher) -> None:
@@ -41,7 +47,7 @@ def train(config: RunConfig, watcher: Watcher) -> None:
     with PartialState().main_process_first():
         base = locate_base_model(resolved.base_model, config.home)
     tokenizer = load_tokenizer(base)
-    run = Run(base, resolved, load_training_data(config.dataset_dir, tokenizer, resolved))
+    run = Run(base, resolved, load_training_data(config.dataset_dir, tokenizer, resolved), config.champion_adapter)
     output = config.output_dir
     if _is_finished(output, run):
         watcher.note(f"The policy is finished already: {output / MANIFEST}.")
@@ -53,11 +59,14 @@ def train(config: RunConfig, watcher: Watcher) -> None:
     if PartialState().is_main_process and open_checkpoints(output / CHECKPOINTS, run.config_hash):
         watcher.note("Going on from the checkpoints of an earlier attempt.")
     PartialState().wait_for_everyone()
-    if resolved.warm_start:
-        _warm_start(run, tokenizer, output, watcher)
-    _grpo(run, tokenizer, output, watcher)
+    field = candidates(run.methods, output)
+    warm = next((candidate for candidate in reversed(field) if candidate.method in USE_WARM_START), None)
+    if warm:
+        _warm_start(run, tokenizer, output, warm, watcher)
+    for candidate in field:
+        _train_candidate(candidate, run, tokenizer, output, watcher)
     if PartialState().is_main_process:
-        _finish(run, output)
+        _finish(run, field, output)
         watcher.note(f"The policy is finished: {output / MANIFEST}.")
 
 
@@ -77,58 +86,103 @@ def _phase_folder(output: Path, phase: str) -> Path:
     return output / CHECKPOINTS / phase.lower().replace(" ", "_")
 
 
-def _take_up(output: Path, phase: str) -> Path | None:
+def _take_up(output: Path, phase: str, metrics: Path) -> Path | None:
     """The checkpoint that a phase goes on from, everything written after it being forgotten."""
     folder = _phase_folder(output, phase)
     if PartialState().is_main_process:
+        metrics.parent.mkdir(parents=True, exist_ok=True)
         checkpoint = last_whole_checkpoint(folder)
-        keep_metrics_until(output / METRICS_FILE, phase, step_of(checkpoint))
+        keep_metrics_until(metrics, phase, step_of(checkpoint))
     PartialState().wait_for_everyone()
     return last_whole_checkpoint(folder)
 
 
-def _warm_start(run: Run, tokenizer: PreTrainedTokenizerBase, output: Path, watcher: Watcher) -> None:
+def _save(trainer: Trainer, run: Run, folder: Path) -> None:
+    if PartialState().is_main_process:
+        save_adapter(trainer.accelerator.unwrap_model(trainer.model), run.base, folder)
+    PartialState().wait_for_everyone()
+
+
+def _warm_start(
+    run: Run, tokenizer: PreTrainedTokenizerBase, output: Path, candidate: Candidate, watcher: Watcher
+) -> None:
+    """The phase that SFT is and that GRPO goes on from; its metrics are the candidate's that it is trained for."""
     folder = _phase_folder(output, WARM_START)
     if (folder / ADAPTER).exists():
         return
-    checkpoint = _take_up(output, WARM_START)
-    callback = Progress(WARM_START, output / METRICS_FILE, watcher)
+    metrics = candidate.folder / METRICS_FILE
+    checkpoint = _take_up(output, WARM_START, metrics)
+    callback = Progress(WARM_START, metrics, watcher)
     policy = Policy(run.base, run.resolved)
-    trainer = warm_start(policy, run.data, tokenizer, run.resolved, folder, checkpoint, callback)
-    if PartialState().is_main_process:
-        save_adapter(trainer.accelerator.unwrap_model(trainer.model), run.base, folder / ADAPTER)
-    PartialState().wait_for_everyone()
+    _save(warm_start(policy, run.data, tokenizer, run.resolved, folder, checkpoint, callback), run, folder / ADAPTER)
 
 
-def _grpo(run: Run, tokenizer: PreTrainedTokenizerBase, output: Path, watcher: Watcher) -> None:
-    if (output / ADAPTER).exists():
+def _train_candidate(
+    candidate: Candidate, run: Run, tokenizer: PreTrainedTokenizerBase, output: Path, watcher: Watcher
+) -> None:
+    adapter, metrics = candidate.folder / ADAPTER, candidate.folder / METRICS_FILE
+    if adapter.exists():
         return
-    checkpoint = _take_up(output, GRPO)
-    # Read back from disk in every case, so that a run that was taken up between the phases is no other run.
-    if run.resolved.warm_start:
-        warm = _phase_folder(output, WARM_START) / ADAPTER
-        model = load_policy(run.base, warm, dtype=run.resolved.dtype, trainable=True)
+    if candidate.method == "sft":
+        if PartialState().is_main_process:
+            _take_over_warm_start(_phase_folder(output, WARM_START), output / METRICS_FILE, candidate)
+        PartialState().wait_for_everyone()
+        return
+    folder = _phase_folder(output, candidate.phase)
+    checkpoint = _take_up(output, candidate.phase, metrics)
+    callback = Progress(candidate.phase, metrics, watcher)
+    if candidate.method == "dpo":
+        trained = train_dpo(Policy(run.base, run.resolved), run.data, tokenizer, folder, checkpoint, callback)
     else:
-        model = fresh_policy(Policy(run.base, run.resolved))
-    trainer = train_grpo(
-        model,
-        run.data,
-        tokenizer,
-        run.resolved,
-        _phase_folder(output, GRPO),
-        output / COMPLETIONS_FOLDER,
-        checkpoint,
-        Progress(GRPO, output / METRICS_FILE, watcher),
-    )
-    if PartialState().is_main_process:
-        save_adapter(trainer.accelerator.unwrap_model(trainer.model), run.base, output / ADAPTER)
-    PartialState().wait_for_everyone()
+        trained = train_grpo(
+            _starting_policy(candidate, run, output),
+            run.data,
+            tokenizer,
+            grpo_budget(candidate.method, run.data, run.resolved),
+            folder,
+            candidate.folder / COMPLETIONS_FOLDER,
+            checkpoint,
+            callback,
+        )
+    _save(trained, run, adapter)
 
 
-def _finish(run: Run, output: Path) -> None:
-    """Write what goes with the adapter, the manifest last, as it says that all is there."""
-    pair_table(run.data).write_parquet(output / "pair_ids.parquet")
-    manifest = build_manifest(run, adapter_digest(output / ADAPTER), read_metrics(output / METRICS_FILE))
-    write_atomically(output / "README.md", model_card(manifest))
-    write_atomically(output / MANIFEST, json.dumps(manifest, indent=2))
+def _take_over_warm_start(phase: Path, shared: Path, candidate: Candidate) -> None:
+    metrics = candidate.folder / METRICS_FILE
+    if metrics != shared:
+        candidate.folder.mkdir(parents=True, exist_ok=True)
+        if not metrics.exists():
+            lines = [json.dumps(row) for row in read_metrics(shared) if row["phase"] == WARM_START]
+            write_atomically(metrics, "".join(f"{line}\n" for line in lines))
+    draft = candidate.folder / f".{ADAPTER}.draft"
+    shutil.rmtree(draft, ignore_errors=True)
+    shutil.copytree(phase / ADAPTER, draft)
+    draft.rename(candidate.folder / ADAPTER)
+
+
+def _starting_policy(candidate: Candidate, run: Run, output: Path) -> PeftModel:
+    if candidate.method == "grpo":
+        return fresh_policy(Policy(run.base, run.resolved))
+    # Read back from disk in every case, so that a run that was taken up between the phases is no other run.
+    warm = _phase_folder(output, WARM_START) / ADAPTER
+    start = run.champion if candidate.method == "from_champion" else warm
+    return load_policy(run.base, start, dtype=run.resolved.dtype, trainable=True)
+
+
+def _finish(run: Run, field: Sequence[Candidate], output: Path) -> None:
+    """Write what goes with each adapter, the manifest at the top last, as it says that all is there."""
+    manifests = {}
+    for candidate in field:
+        folder = candidate.folder
+        pair_table(run.data).write_parquet(folder / "pair_ids.parquet")
+        metrics = read_metrics(folder / METRICS_FILE)
+        manifest = build_manifest(run, candidate, adapter_digest(folder / ADAPTER), metrics)
+        write_atomically(folder / "README.md", model_card(manifest))
+        manifests[candidate] = manifest
+    leader = next(manifest for candidate, manifest in manifests.items() if candidate.leads)
+    shown = [
+        {"folder": candidate.folder.relative_to(output).as_posix()} | {name: manifest[name] for name in CANDIDATE_FACTS}
+        for candidate, manifest in manifests.items()
+    ]
+    write_atomically(output / MANIFEST, json.dumps({**leader, "candidates": shown}, indent=2))
     shutil.rmtree(output / CHECKPOINTS)

@@ -19,6 +19,8 @@ class RunConfig(BaseModel):
     output_dir: Path
     home: Path
     seed: int | None = None
+    champion_adapter: Path | None = None
+    """The policy in use, on the same base model, for the method that goes on from it."""
     settings: TrainingSettings = TrainingSettings()
 
     @property

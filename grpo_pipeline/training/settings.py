@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.rewards.weights import resolve_weights
+from grpo_pipeline.training.methods.catalog import MethodName
 
 ProfileName = Literal["gpu", "cpu", "tiny"]
 
@@ -25,11 +26,23 @@ class TrainingSettings(BaseModel):
     )
     seed: int = Field(0, ge=0, description="Seed of everything random: the same seed and data give the same adapter.")
 
-    warm_start: bool = Field(True, description="Fine-tune on the corrections (SFT) before GRPO.")
+    methods: tuple[MethodName, ...] | None = Field(
+        None,
+        min_length=1,
+        description="Methods that compete each week on the same pairs, as a JSON list; the best that passes is "
+        "promoted. sft: corrections alone; dpo; grpo: from the base model; grpo_after_warm_start; from_champion: GRPO "
+        "that goes on from the champion, where there is one on the same base model. Unset: the profile's.",
+    )
+    warm_start: bool = Field(
+        True, description="Fine-tune on the corrections (SFT) before GRPO; without it, GRPO starts from the base model."
+    )
     warm_start_epochs: float | None = Field(None, gt=0, description="Passes over the pairs in the warm start.")
     warm_start_steps: int | None = Field(None, gt=0, description="Most optimizer steps of the warm start.")
     warm_start_batch: int | None = Field(None, gt=0, description="Pairs in one optimizer step of the warm start.")
     warm_start_learning_rate: float | None = Field(None, gt=0, description="Peak learning rate of the warm start.")
+
+    dpo_learning_rate: float | None = Field(None, gt=0, description="Peak learning rate of DPO.")
+    dpo_beta: float = Field(0.1, gt=0, description="How close DPO keeps to the base model; higher is closer.")
 
     epochs: float | None = Field(None, gt=0, description="Passes over the pairs in GRPO.")
     steps: int | None = Field(None, gt=0, description="Most optimizer steps of GRPO.")
@@ -55,6 +68,13 @@ class TrainingSettings(BaseModel):
     reward_weights: dict[str, float] = Field(
         default_factory=dict, description="Changed weights by reward name; 0 takes a reward out."
     )
+
+    @field_validator("methods")
+    @classmethod
+    def _each_once(cls, methods: tuple[MethodName, ...] | None) -> tuple[MethodName, ...] | None:
+        if methods and len(set(methods)) != len(methods):
+            raise ValueError("name each method at most once")
+        return methods
 
     @field_validator("reward_weights")
     @classmethod

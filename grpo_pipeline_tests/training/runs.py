@@ -13,6 +13,7 @@ import polars as pl
 
 from grpo_pipeline.training.run_config import RunConfig
 from grpo_pipeline.training.settings import TrainingSettings
+from grpo_pipeline.training.watching import LineWatcher
 
 # Sums are split over threads, so runs are only equal to the bit with the same number of them.
 THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -26,6 +27,19 @@ def tiny_config(dataset: Path, output: Path, home: Path, **settings: Any) -> Run
         seed=3,
         settings=TrainingSettings(**{"profile": "tiny", **settings}),
     )
+
+
+def run_here(config: RunConfig) -> list[str]:
+    """Train in this process and return what it said."""
+    from grpo_pipeline.training.determinism import quiet_libraries, use_deterministic_kernels
+    from grpo_pipeline.training.run import train
+
+    quiet_libraries()
+    use_deterministic_kernels()
+    said: list[str] = []
+    config.output_dir.mkdir(parents=True, exist_ok=True)
+    train(config, LineWatcher([said.append]))
+    return said
 
 
 def start(config: RunConfig, *launcher: str) -> subprocess.Popen[str]:

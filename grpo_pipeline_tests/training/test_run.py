@@ -10,26 +10,15 @@ import pytest
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.rewards.weights import DEFAULT_WEIGHTS
 from grpo_pipeline.training.base_model import locate_base_model
-from grpo_pipeline.training.determinism import quiet_libraries, use_deterministic_kernels
+from grpo_pipeline.training.determinism import quiet_libraries
 from grpo_pipeline.training.loading import load_policy, load_tokenizer, render_prompt
 from grpo_pipeline.training.process import EXIT_ERROR, run_process
 from grpo_pipeline.training.run import train
 from grpo_pipeline.training.run_config import RunConfig
-from grpo_pipeline.training.watching import LineWatcher
 from grpo_pipeline_tests.training.datasets import pair, tiny_pairs, write_dataset
-from grpo_pipeline_tests.training.runs import manifest, metrics, reached, samples, start, tiny_config
+from grpo_pipeline_tests.training.runs import manifest, metrics, reached, run_here, samples, start, tiny_config
 
 PATIENCE_SECONDS = 300.0
-
-
-def run_here(config: RunConfig) -> list[str]:
-    """Train in this process and return what it said."""
-    quiet_libraries()
-    use_deterministic_kernels()
-    said: list[str] = []
-    config.output_dir.mkdir(parents=True, exist_ok=True)
-    train(config, LineWatcher([said.append]))
-    return said
 
 
 @pytest.fixture(scope="module")
