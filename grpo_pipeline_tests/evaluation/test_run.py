@@ -137,6 +137,26 @@ def test_an_incumbent_is_measured_beside_the_others(run: EvaluationRun, untouche
     assert "against the incumbent" in verdict.reason
 
 
+def test_the_challenger_that_learned_is_put_forward_and_the_candidate_that_did_not_is_not(
+    run: EvaluationRun, learned: Path, untouched: Path
+) -> None:
+    alone = elsewhere(run, "alone")
+    evaluate(alone, Recorder())
+    both = elsewhere(run, "both", candidate_adapter=untouched, challengers={"sft": learned})
+    verdict = evaluate(both, Recorder())
+    result = json.loads((both.output_dir / "evaluation.json").read_text())
+    assert (verdict.status, result["method"]) == ("pass", "sft")
+    assert {name: stated["status"] for name, stated in result["candidates"].items()} == {
+        "sft": "pass",
+        "grpo_after_warm_start": "inconclusive",
+    }
+    columns = ["pair_id", "metric", "value", "sample"]
+    found = [scores_of(alone).filter(pl.col("model") == "candidate"), scores_of(both).filter(pl.col("model") == "sft")]
+    assert found[0].select(columns).equals(found[1].select(columns))
+    shared = [row["confidence"] for row in result["comparisons"] if row["role"] == "primary"]
+    assert shared == pytest.approx([1 - 0.05 / 2 / 2] * len(shared))
+
+
 def test_an_incumbent_on_another_base_model_is_measured_on_that_one(
     run: EvaluationRun, base: BaseModel, learned: Path, tmp_path: Path
 ) -> None:

@@ -196,3 +196,18 @@ def test_a_promotion_that_breaks_off_changes_nothing(registry: ModelRegistry, da
 def test_a_database_without_tables_says_what_to_run(empty_database_url: str) -> None:
     with pytest.raises(PipelineError, match="grpo-pipeline db migrate"):
         ModelRegistry(empty_database_url).list()
+
+
+def test_the_champion_before_a_week_is_the_last_one_in_use_of_an_earlier_week(registry: ModelRegistry) -> None:
+    first, second = promoted(registry, FIRST, SECOND)
+    registry.register(model(SECOND, "bbbb2222"))
+    found = {week: registry.champion_before(Week(week)) for week in (FIRST, SECOND, THIRD)}
+    assert {week: item.version if item else None for week, item in found.items()} == {
+        FIRST: None,
+        SECOND: first,
+        THIRD: second,
+    }
+    registry.rollback("somebody", "it talks too much")
+    back = registry.champion_before(Week(THIRD))
+    assert back is not None
+    assert back.version == first

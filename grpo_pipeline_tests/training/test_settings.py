@@ -3,10 +3,12 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from grpo_pipeline.config import load_settings
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.training.batches import schedule, split_batch
 from grpo_pipeline.training.profiles import PROFILES, Hardware, ResolvedTraining, resolve
@@ -45,7 +47,40 @@ def test_every_profile_decides_everything(profile: str) -> None:
     assert found.prompts_per_step * found.num_generations % found.micro_batch == 0
 
 
-@pytest.mark.parametrize("wrong", [{"steps": 0}, {"num_generations": 1}, {"reward_weights": {"no": 1}}, {"nn": 1}])
+@pytest.mark.parametrize(
+    ("stated", "methods"),
+    [
+        ({"profile": "tiny"}, ("grpo_after_warm_start",)),
+        ({"profile": "gpu"}, ("sft", "dpo", "grpo_after_warm_start", "from_champion")),
+        ({"methods": ("grpo", "sft")}, ("sft", "grpo")),
+        ({"warm_start": False}, ("grpo",)),
+        ({"warm_start": False, "methods": ("sft", "dpo")}, ("dpo",)),
+        ({"warm_start": False, "methods": ("grpo", "grpo_after_warm_start")}, ("grpo",)),
+    ],
+)
+def test_the_methods_are_the_stated_ones_from_the_simplest_on(stated: dict[str, Any], methods: tuple[str, ...]) -> None:
+    assert resolve(TrainingSettings(**{"profile": "tiny", **stated}), LAPTOP).methods == methods
+
+
+def test_the_methods_are_read_from_the_environment_as_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRPO_TRAINING__METHODS", '["dpo", "sft"]')
+    assert load_settings().training.methods == ("dpo", "sft")
+    monkeypatch.setenv("GRPO_TRAINING__METHODS", '["dpo", "dpo"]')
+    with pytest.raises(PipelineError, match="each method at most once"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"steps": 0},
+        {"num_generations": 1},
+        {"reward_weights": {"no": 1}},
+        {"nn": 1},
+        {"methods": []},
+        {"methods": ["ppo"]},
+    ],
+)
 def test_wrong_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         TrainingSettings.model_validate(wrong)
