@@ -18,6 +18,7 @@ from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.postgres.connection import resolve_database_url
 from grpo_pipeline.registry.model_version import ModelVersion
 from grpo_pipeline.registry.registry import ModelRegistry, Promotion
+from grpo_pipeline.registry.traffic import set_share
 
 REFUSED = 3
 COLORS = {"champion": "green", "rejected": "red", "retired": "dim"}
@@ -123,6 +124,19 @@ def rollback(
         return
     champion = promotion.champion.version if promotion.champion else "-"
     _console.print(f"{champion} is the champion again{_in_place_of(promotion)}.")
+
+
+@models_app.command()
+def share(
+    version: Annotated[str, typer.Argument(help="The version's name, as `models list` shows it.")],
+    fraction: Annotated[float, typer.Argument(help="Share of the users, such as 0.1; 0 ends it.")],
+    by: By = None,
+) -> None:
+    """Let a share of the users try a version beside the champion: the API assigns it to them."""
+    found = set_share(resolve_database_url(load_settings()), version, fraction, by or getpass.getuser())
+    shares = [f"{item.version} {item.share:.0%}" for item in found]
+    rest = 1 - sum(item.share for item in found)
+    _console.print(f"Traffic: {', '.join([f'champion {rest:.0%}', *shares])}.")
 
 
 def _registry() -> ModelRegistry:

@@ -47,6 +47,14 @@ PREVIOUS = f"{SELECT} where status = 'retired' and promoted_at < %s order by pro
 RESTORE = "update public.model_versions set status = 'champion', status_reason = %s where version = %s"
 
 
+class UnknownVersionError(PipelineError):
+    """There is no version of that name."""
+
+
+class NothingToRollBackError(PipelineError):
+    """There is no champion, or none before it."""
+
+
 @dataclass(frozen=True)
 class Promotion:
     """What came of asking to promote a version: the champion afterwards, and why it is or is not the one asked for."""
@@ -149,10 +157,12 @@ class ModelRegistry:
             cursor.execute(LOCK)
             champion = _champion(cursor)
             if champion is None:
-                raise PipelineError("There is no champion to roll back: `grpo-pipeline models promote` names one.")
+                raise NothingToRollBackError(
+                    "There is no champion to roll back: `grpo-pipeline models promote` names one."
+                )
             earlier = _read(cursor, PREVIOUS, champion.promoted_at)
             if not earlier:
-                raise PipelineError(
+                raise NothingToRollBackError(
                     f"There is no champion before {champion.version} to go back to: "
                     "`grpo-pipeline models promote` puts another version in its place."
                 )
@@ -199,7 +209,7 @@ def _champion(cursor: Cursor) -> ModelVersion | None:
 def _get(cursor: Cursor, version: str) -> ModelVersion:
     found = _read(cursor, f"{SELECT} where version = %s", version)
     if not found:
-        raise PipelineError(
+        raise UnknownVersionError(
             f"There is no model version '{version}': `grpo-pipeline models list` shows those there are."
         )
     return found[0]

@@ -16,10 +16,16 @@ from grpo_pipeline.server.access.rate_limits import RateLimit
 from grpo_pipeline.server.access.tokens import Tokens
 from grpo_pipeline.server.feedback.writing import FeedbackWriter
 from grpo_pipeline.server.metrics import Metrics
+from grpo_pipeline.server.models.in_use import ModelsInUse
 from grpo_pipeline.server.pool import Pool, connection_pool
+from grpo_pipeline.server.refreshed import Refreshed
 from grpo_pipeline.server.settings import ServerSettings
+from grpo_pipeline.server.statistics.queries import read_stats, read_tool_calling
+from grpo_pipeline.server.statistics.schema import Stats, ToolCallingStats
 
 HTTP_SECONDS = 20.0
+# Counting goes over the whole database, so that pages which ask again and again share one answer.
+STATS_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,9 @@ class Services:
     user_limit: RateLimit
     key_limit: RateLimit
     feedback: FeedbackWriter
+    models: ModelsInUse
+    stats: Refreshed[Stats]
+    tool_calling: Refreshed[ToolCallingStats]
     metrics: Metrics
 
 
@@ -47,6 +56,15 @@ async def open_services(
     # The embedded server has no users but those that feedback names.
     add_users = settings.database_url is None if server.add_users is None else server.add_users
     async with connection_pool(url) as pool, httpx2.AsyncClient(timeout=HTTP_SECONDS) as http:
+
+        async def stats() -> Stats:
+            async with pool.connection() as connection:
+                return await read_stats(connection, settings.curation)
+
+        async def tool_calling() -> ToolCallingStats:
+            async with pool.connection() as connection:
+                return await read_tool_calling(connection)
+
         feedback = FeedbackWriter(pool, add_users=add_users)
         services = Services(
             settings=settings,
@@ -59,14 +77,17 @@ async def open_services(
             user_limit=RateLimit(server.user_requests_per_minute),
             key_limit=RateLimit(server.key_requests_per_minute),
             feedback=feedback,
+            models=ModelsInUse(pool),
+            stats=Refreshed(stats, STATS_SECONDS),
+            tool_calling=Refreshed(tool_calling, STATS_SECONDS),
             metrics=metrics,
         )
         async with feedback.running():
             yield services
 
 
-def services_of(request: Request) -> Services:
-    """The running server's services."""
+async def services_of(request: Request) -> Services:
+    """The running server's services; async, as FastAPI hands any other function to a thread, at twice the cost."""
     services: Services = request.app.state.services
     return services
 

@@ -60,8 +60,9 @@ TRIES = [
         for table in ("api_keys", "feedback_requests")
     ],
     *[
-        Try(role, "select * from public.agent_feedback_history", REFUSED)
+        Try(role, f"select * from public.{table}", REFUSED)
         for role in ("anon", "authenticated", "feedback_extractor")
+        for table in ("agent_feedback_history", "challengers")
     ],
     Try("service_role", "select * from public.agent_feedback_history", 0),
     Try("service_role", INSERT, 1, signed_in=False),

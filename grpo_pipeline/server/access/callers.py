@@ -32,10 +32,18 @@ bearer = HTTPBearer(
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody who showed a key or a token, or sits at this machine while there are none."""
+    """Somebody who showed a key or a token, or sits at this machine while there are none.
+
+    Attributes:
+        kind: what he may do.
+        name: who he is, for limits.
+        title: who he is, for the registry.
+        user_id: the user, where it is one.
+    """
 
     kind: CallerKind
     name: str
+    title: str
     user_id: UUID | None = None
 
 
@@ -50,19 +58,19 @@ async def caller_of(request: Request, services: ServicesOf, shown: Shown) -> Cal
     """
     if services.server.on_loopback and not services.tokens.configured and await services.keys.is_empty():
         refuse_strangers(request, services)
-        return Caller("local", "local")
+        return Caller("local", "local", "this machine")
     if shown is None:
         raise ApiError(401, "Send a key or a user's token in the header Authorization: Bearer ...", CHALLENGE)
     if shown.credentials.startswith(PREFIX):
         key = await services.keys.find(shown.credentials)
         if key is None:
             raise ApiError(401, "The key is unknown or was revoked.", CHALLENGE)
-        return Caller(key.kind, f"key {key.id}")
+        return Caller(key.kind, f"key {key.id}", f"{key.name} (key {key.id})")
     try:
         user = await services.tokens.user_of(shown.credentials)
     except TokenRefusedError as error:
         raise ApiError(401, f"The token is refused: {error}.", CHALLENGE) from error
-    return Caller("user", f"user {user}", user)
+    return Caller("user", f"user {user}", f"user {user}", user)
 
 
 def refuse_strangers(request: Request, services: Services) -> None:

@@ -9,8 +9,9 @@ from fastapi import APIRouter, Header, Response
 
 from grpo_pipeline.server.access.callers import ACCESS_PROBLEMS, Caller, only
 from grpo_pipeline.server.feedback.identity import edit_pair_id, row_of
-from grpo_pipeline.server.feedback.schema import NAME_BYTES, FeedbackPost, FeedbackReceipt
+from grpo_pipeline.server.feedback.schema import FeedbackPost, FeedbackReceipt
 from grpo_pipeline.server.problems import ApiError, documented
+from grpo_pipeline.server.schema import NAME_BYTES
 from grpo_pipeline.server.services import ServicesOf
 
 feedback_routes = APIRouter(prefix="/api/agent", tags=["feedback"])

@@ -6,13 +6,13 @@ import json
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
 from grpo_pipeline.conversation import format_prompt
+from grpo_pipeline.server.schema import TEXT_BYTES, Answer, Body, Name, Text, storable
 
-TEXT_BYTES, METADATA_BYTES, NAME_BYTES = 262_144, 65_536, 200
+METADATA_BYTES = 65_536
 FeedbackType = Literal["thumbs_up", "thumbs_down", "rating", "edit", "comment"]
 Outcome = Literal["recorded", "replaced", "repeated"]
 
@@ -23,31 +23,6 @@ EXAMPLE: JsonDict = {
     "feedbackType": "edit",
     "score": 5,
 }
-
-
-def storable(text: str, most: int) -> str:
-    """The text itself, where Postgres can hold it.
-
-    Raises:
-        ValueError: it holds what Postgres cannot, or is too long.
-    """
-    if "\0" in text:
-        raise ValueError("holds a NUL character, which cannot be stored")
-    try:
-        size = len(text.encode())
-    except UnicodeEncodeError as error:
-        raise ValueError("holds half of a surrogate pair, which is no character") from error
-    if size > most:
-        raise ValueError(f"is longer than {most} bytes")
-    return text
-
-
-def _text(text: str) -> str:
-    return storable(text, TEXT_BYTES)
-
-
-def _name(text: str) -> str:
-    return storable(text, NAME_BYTES)
 
 
 def _json(value: Any, most: int) -> Any:  # noqa: ANN401
@@ -71,24 +46,14 @@ def _tools(value: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return value
 
 
-Text = Annotated[str, Field(max_length=TEXT_BYTES), AfterValidator(_text)]
-Name = Annotated[str, Field(min_length=1, max_length=NAME_BYTES), AfterValidator(_name)]
-
-
-class ApiModel(BaseModel):
-    """A body: camelCase names, and nothing that there is not."""
-
-    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
-
-
-class ChatMessage(ApiModel):
+class ChatMessage(Body):
     """One message of a conversation."""
 
     role: Name = Field(description="Who speaks: `system`, `user`, `assistant` or `tool`.")
     content: Text = Field(description="What is said.")
 
 
-class FeedbackPost(ApiModel):
+class FeedbackPost(Body):
     """What a user thinks of one response."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
@@ -131,10 +96,8 @@ class FeedbackPost(ApiModel):
         return format_prompt([{"role": message.role, "content": message.content} for message in self.prompt])
 
 
-class FeedbackReceipt(BaseModel):
+class FeedbackReceipt(Answer):
     """What became of posted feedback."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
     id: UUID = Field(description="The feedback's id; the same for every vote of one user on one response.")
     outcome: Outcome = Field(
