@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -26,7 +27,6 @@ from grpo_pipeline.feedback.tables import TABLES
 from grpo_pipeline.gates.training_health import training_health
 from grpo_pipeline.partitions import WEEKLY
 from grpo_pipeline.resources.artifact_store import ArtifactStoreResource
-from grpo_pipeline.training.methods.catalog import SAMPLING
 from grpo_pipeline.weeks import Week
 
 WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
@@ -126,12 +126,25 @@ def enough_new_pairs(artifact: Artifact) -> Finding:
     return _said_by(artifact)
 
 
+def will_it_learn(artifact: Artifact) -> Finding:
+    """Sampled before GRPO, the answers differ enough in reward to learn from, and the caps allow what it would take."""
+    reports: dict[str, dict[str, Any]] = artifact.manifest.get("preflight") or {}
+    if not artifact.manifest["trained"]:
+        return Finding(artifact.manifest["verdict"]["reason"], WARN if reports else None)
+    if not reports:
+        return Finding("No pre-flight was made.")
+    said = [report["reason"] for report in reports.values()]
+    if len(said) > 1:
+        said = [f"- {method}: {reason}" for method, reason in zip(reports, said, strict=True)]
+    return Finding("\n".join(said), None if all(report["go"] for report in reports.values()) else WARN)
+
+
 def training_is_healthy(artifact: Artifact) -> Finding:
     """The numbers of training are finite, most groups taught something, most answers were not cut off."""
     if not artifact.manifest["trained"]:
         return Finding(f"Nothing was trained: {artifact.manifest['verdict']['reason']}")
     health = {
-        candidate.method: training_health(read_metrics(candidate), sampled=candidate.method in SAMPLING)
+        candidate.method: training_health(read_metrics(candidate), sampled=candidate.sampled)
         for candidate in candidates_of(artifact)
     }
     statuses = {verdict.status for verdict in health.values()}
@@ -170,6 +183,7 @@ CHECKS = [
     weekly_check(preference_dataset, nothing_leaks),
     weekly_check(preference_dataset, no_week_is_missing),
     weekly_check(preference_dataset, enough_new_pairs),
+    weekly_check(grpo_policy, will_it_learn),
     weekly_check(grpo_policy, training_is_healthy),
     weekly_check(policy_evaluation, candidate_is_better),
     weekly_check(champion, champion_can_be_used),

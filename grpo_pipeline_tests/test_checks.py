@@ -20,6 +20,7 @@ from grpo_pipeline.checks import (
     rows_lie_in_their_week,
     summed_up,
     training_is_healthy,
+    will_it_learn,
 )
 from grpo_pipeline.dataset.build import ROW_SCHEMA
 from grpo_pipeline.gates.training_health import training_health
@@ -129,6 +130,30 @@ def test_one_method_that_broke_is_a_warning_and_only_all_of_them_stop_the_week(
     assert found.severity == severity
     assert "- sft: " in found.text
     assert "- dpo: " in found.text
+
+
+@pytest.mark.parametrize(
+    ("manifest", "severity", "said"),
+    [
+        ({"trained": True, "preflight": {"grpo": {"go": True, "reason": "Go: 8 of 8."}}}, None, "Go: 8 of 8."),
+        ({"trained": True, "preflight": {"grpo": {"go": False, "reason": "No-go: 0 of 8."}}}, WARN, "No-go: 0 of 8."),
+        ({"trained": True}, None, "No pre-flight was made."),
+        ({"trained": False, "preflight": {"grpo": {"go": True, "reason": "Go."}}}, WARN, "Over the cap."),
+        ({"trained": False}, None, "Over the cap."),
+    ],
+)
+def test_what_the_preflight_said_is_shown_and_stops_nothing(
+    tmp_path: Path, manifest: dict[str, Any], severity: dg.AssetCheckSeverity | None, said: str
+) -> None:
+    verdict = {"status": "skipped", "reason": "Over the cap."}
+    found = will_it_learn(artifact(tmp_path, "grpo_policy", **manifest, verdict=verdict))
+    assert (found.text, found.severity) == (said, severity)
+
+
+def test_a_policy_without_grpo_is_not_judged_by_samples_it_never_took(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text(json.dumps({"phase": "Warm start", "loss": 1.0, "grad_norm": 0.1}) + "\n")
+    manifest = {"trained": True, "version": "2026-10-05-abcdef01", "grpo": {"ran": False, "reason": "No-go."}}
+    assert training_is_healthy(artifact(tmp_path, "grpo_policy", **manifest)).severity is None
 
 
 def test_a_candidate_that_was_refused_is_a_warning_and_stops_nothing(tmp_path: Path) -> None:

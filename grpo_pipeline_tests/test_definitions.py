@@ -31,6 +31,7 @@ def test_what_users_see_keeps_its_names() -> None:
         ("preference_dataset", "nothing_leaks"),
         ("preference_dataset", "no_week_is_missing"),
         ("preference_dataset", "enough_new_pairs"),
+        ("grpo_policy", "will_it_learn"),
         ("grpo_policy", "training_is_healthy"),
         ("policy_evaluation", "candidate_is_better"),
         ("champion", "champion_can_be_used"),

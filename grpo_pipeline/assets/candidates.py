@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from grpo_pipeline.artifacts import Artifact
+from grpo_pipeline.training.methods.catalog import SAMPLING
 
 # What weeks trained that had one method only.
 FIRST_METHOD = "grpo_after_warm_start"
@@ -25,6 +26,11 @@ class TrainedCandidate:
     def adapter(self) -> Path:
         """The folder of the adapter."""
         return self.folder / "adapter"
+
+    @property
+    def sampled(self) -> bool:
+        """Whether GRPO was part of its training: a no-go of its pre-flight leaves it out."""
+        return self.method in SAMPLING and bool(self.facts.get("grpo", {"ran": True})["ran"])
 
 
 def version_name(week: str, adapter_sha256: str) -> str:

@@ -11,6 +11,7 @@ from grpo_pipeline.artifacts import MANIFEST, Artifact, ArtifactStore
 from grpo_pipeline.assets.candidates import candidates_of, version_name
 from grpo_pipeline.assets.dataset import preference_dataset
 from grpo_pipeline.assets.inputs import hashes
+from grpo_pipeline.assets.preflight_views import preflight_views
 from grpo_pipeline.assets.reporting import Materialization, Published, report
 from grpo_pipeline.assets.trained_pairs import last_trained_pairs
 from grpo_pipeline.assets.training_views import training_views
@@ -27,6 +28,7 @@ from grpo_pipeline.resources.trainer import Trainer
 from grpo_pipeline.run_config import launchpad_config, overridden
 from grpo_pipeline.training.profiles import detect_hardware, resolve
 from grpo_pipeline.training.settings import TrainingSettings
+from grpo_pipeline.training.stopping import NOTHING_TO_LEARN, read_stopped
 from grpo_pipeline.verdict import Verdict
 from grpo_pipeline.weeks import Week
 
@@ -65,7 +67,8 @@ def grpo_policy(
         register(registry, policy)
     else:
         policy = publish_untrained(artifacts, dataset, decision)
-    yield from report(context, [Published(policy, metadata=training_views(policy))])
+    spent = preflight_views(policy, load_settings().home, settings.price_per_hour)
+    yield from report(context, [Published(policy, metadata={**training_views(policy), **spent})])
 
 
 def training_decision(dataset: Artifact, registry: ModelRegistry, week: Week) -> Verdict:
@@ -88,9 +91,13 @@ def starting_champion(registry: ModelRegistry, week: Week, settings: TrainingSet
     return champion if fits else None
 
 
-def publish_untrained(artifacts: ArtifactStore, dataset: Artifact, decision: Verdict) -> Artifact:
+def publish_untrained(
+    artifacts: ArtifactStore, dataset: Artifact, decision: Verdict, preflight: Mapping[str, Any] | None = None
+) -> Artifact:
     """A week without a policy of its own: nothing but a manifest with the reason."""
     manifest = {"trained": False, "inputs": hashes([dataset]), "verdict": decision.as_manifest()}
+    if preflight:
+        manifest["preflight"] = preflight
     with artifacts.draft("grpo_policy") as draft:
         return artifacts.publish(draft, "grpo_policy", dataset.week, manifest, keep_older=True)
 
@@ -104,7 +111,10 @@ def train_once(
     decision: Verdict,
     champion: ModelVersion | None,
 ) -> Artifact:
-    """The week's policies: those that were trained on the same data in the same way before, or new ones."""
+    """The week's policies: those that were trained on the same data in the same way before, or new ones.
+
+    Where the pre-flight or a cap stopped training there are none; at a cap, what was done is kept to go on from.
+    """
     resolved = resolve(settings, detect_hardware()).model_dump()
     start = [champion.version] if champion else []
     key = work_key(dataset.manifest["dataset_hash"], resolved, trainer.processes, *start)
@@ -126,6 +136,11 @@ def train_once(
         "champion_adapter": champion.adapter_location if champion else None,
     }
     trainer.run(context, "grpo_pipeline.training", {**run, "settings": settings.model_dump(mode="json")}, folder)
+    stopped = read_stopped(output)
+    if stopped:
+        if stopped["outcome"] == NOTHING_TO_LEARN:
+            remove_finished(folder)
+        return publish_untrained(artifacts, dataset, Verdict("skipped", stopped["reason"]), stopped["preflight"])
     made = json.loads((output / MANIFEST).read_text(encoding="utf-8"))
     manifest = {**made, **stated, "version": version_name(dataset.week, made["adapter_sha256"])}
     digest = policies_hash(made)

@@ -15,6 +15,7 @@ from grpo_pipeline.cli.development import dev
 from grpo_pipeline.cli.importing import import_command
 from grpo_pipeline.cli.keys import keys_app
 from grpo_pipeline.cli.models import models_app
+from grpo_pipeline.cli.preflight import preflight
 from grpo_pipeline.cli.serving import serve
 from grpo_pipeline.cli.training import backfill, train
 from grpo_pipeline.cli.weeks import weeks_app
@@ -32,6 +33,7 @@ app.command("import")(import_command)
 app.command()(train)
 app.command()(backfill)
 app.command()(backtest)
+app.command()(preflight)
 app.command()(dev)
 app.command()(serve)
 app.add_typer(weeks_app)

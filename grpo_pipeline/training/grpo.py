@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from peft import PeftModel
@@ -43,7 +44,7 @@ def train_grpo(
     folder: Path,
     completions: Path,
     checkpoint: Path | None,
-    callback: TrainerCallback,
+    callbacks: Sequence[TrainerCallback],
 ) -> FastGRPOTrainer:
     """Train an adapter on the rewards, from a checkpoint where there is one."""
     answers = resolved.prompts_per_step * resolved.num_generations
@@ -79,7 +80,7 @@ def train_grpo(
         ),
         train_dataset=grpo_dataset(data, resolved, steps),
         processing_class=tokenizer,
-        callbacks=[callback, MarkWhole()],
+        callbacks=[*callbacks, MarkWhole()],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

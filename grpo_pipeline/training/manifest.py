@@ -13,11 +13,12 @@ from typing import Any
 
 from grpo_pipeline.artifacts import canonical_json
 from grpo_pipeline.errors import PipelineError
+from grpo_pipeline.gates.preflight import Preflight
 from grpo_pipeline.training.base_model import BaseModel
 from grpo_pipeline.training.batches import process_count
 from grpo_pipeline.training.data import TrainingData
 from grpo_pipeline.training.methods.budget import pair_reads
-from grpo_pipeline.training.methods.catalog import LABELS, Candidate, MethodName
+from grpo_pipeline.training.methods.catalog import LABELS, SAMPLING, Candidate, MethodName
 from grpo_pipeline.training.policy import adapter_digest
 from grpo_pipeline.training.profiles import ResolvedTraining
 
@@ -128,7 +129,11 @@ def _mean(rows: Sequence[Mapping[str, Any]], key: str) -> float | None:
 
 
 def build_manifest(
-    run: Run, candidate: Candidate, adapter_sha256: str, metrics: Sequence[Mapping[str, Any]]
+    run: Run,
+    candidate: Candidate,
+    adapter_sha256: str,
+    metrics: Sequence[Mapping[str, Any]],
+    preflight: Preflight | None,
 ) -> dict[str, Any]:
     """The manifest of a finished policy: plain JSON values, no user text, no path."""
     seconds: dict[str, float] = {}
@@ -152,11 +157,26 @@ def build_manifest(
         "pair_reads": pair_reads(candidate.method, run.data, run.resolved),
         "steps": steps,
         "seconds": seconds,
+        "grpo": _grpo_entry(candidate, preflight),
         "rewards": reward_summary(metrics, run.resolved.reward_weights),
         "health": health(metrics),
         "versions": library_versions(),
         "processes": process_count(),
     }
+
+
+def _grpo_entry(candidate: Candidate, preflight: Preflight | None) -> dict[str, Any]:
+    if candidate.method not in SAMPLING:
+        return {"ran": False, "reason": f"{LABELS[candidate.method]} is a method without GRPO."}
+    if preflight is None:
+        return {"ran": True, "reason": "It was asked for without a pre-flight."}
+    return {"ran": preflight.go, "reason": preflight.reason}
+
+
+def _left_out(manifest: Mapping[str, Any]) -> str:
+    if manifest["grpo"]["ran"] or manifest["method"] not in SAMPLING:
+        return ""
+    return f"\nGRPO was left out, so this is the policy after the warm start. {manifest['grpo']['reason']}\n"
 
 
 def _reward_table(rewards: Mapping[str, Mapping[str, Any]]) -> str:
@@ -178,7 +198,7 @@ def model_card(manifest: Mapping[str, Any]) -> str:
         base_model=manifest["base_model"]["name"],
         pairs=manifest["counts"]["trained_pairs"],
         phases=" then ".join(f"{phase} ({steps} steps)" for phase, steps in manifest["steps"].items()),
-        rewards=_reward_table(manifest["rewards"]),
+        rewards=_reward_table(manifest["rewards"]) + _left_out(manifest),
         method=LABELS[manifest["method"]],
         settings="\n".join(settings),
         adapter_sha256=manifest["adapter_sha256"],

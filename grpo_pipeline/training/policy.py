@@ -82,6 +82,15 @@ def save_adapter(model: PeftModel, base: BaseModel, folder: Path) -> None:
     draft.rename(folder)
 
 
+def copy_adapter(source: Path, folder: Path) -> None:
+    """Copy a saved adapter so that it is there whole or not at all."""
+    draft = folder.with_name(f".{folder.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    shutil.copytree(source, draft)
+    flush_tree(draft)
+    draft.rename(folder)
+
+
 def adapter_digest(folder: Path) -> str:
     """SHA-256 over an adapter's tensors by name, type, shape and bytes."""
     digest = hashlib.sha256()

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from grpo_pipeline.rewards.weights import resolve_weights
+from grpo_pipeline.training.budget_settings import BudgetSettings
 from grpo_pipeline.training.methods.catalog import BY_SIMPLICITY, USE_WARM_START, MethodName
 from grpo_pipeline.training.settings import ProfileName, TrainingSettings
 
@@ -56,6 +57,10 @@ class ResolvedTraining(BaseModel):
     temperature: float
     max_prompt_tokens: int
     max_completion_tokens: int
+    preflight: bool
+    preflight_prompts: int
+    preflight_min_useful: float
+    preflight_min_spread: float
     lora_rank: int
     save_every: int
     reward_weights: dict[str, float]
@@ -81,6 +86,7 @@ PROFILES: dict[ProfileName, dict[str, Any]] = {
         "beta": 0.02,
         "max_prompt_tokens": 2048,
         "max_completion_tokens": 512,
+        "preflight_prompts": 32,
         "lora_rank": 16,
         "save_every": 10,
         "gradient_checkpointing": True,
@@ -102,6 +108,7 @@ PROFILES: dict[ProfileName, dict[str, Any]] = {
         "beta": 0.0,
         "max_prompt_tokens": 512,
         "max_completion_tokens": 72,
+        "preflight_prompts": 8,
         "lora_rank": 16,
         "save_every": 6,
         "gradient_checkpointing": False,
@@ -123,6 +130,7 @@ PROFILES: dict[ProfileName, dict[str, Any]] = {
         "beta": 0.02,
         "max_prompt_tokens": 2048,
         "max_completion_tokens": 24,
+        "preflight_prompts": 8,
         "lora_rank": 8,
         "save_every": 2,
         "gradient_checkpointing": False,
@@ -156,7 +164,8 @@ def _possible(methods: Sequence[MethodName], warm_start: bool) -> tuple[MethodNa
 def resolve(settings: TrainingSettings, hardware: Hardware) -> ResolvedTraining:
     """Every value that a training run uses: the settings, and the profile's values where they are unset."""
     profile: ProfileName = settings.profile if settings.profile != "auto" else "gpu" if hardware.gpus else "cpu"
-    stated = {name: value for name, value in settings.model_dump().items() if value is not None}
+    # What training may cost does not change what it makes: a raised cap goes on with the same run.
+    stated = settings.model_dump(exclude=set(BudgetSettings.model_fields), exclude_none=True)
     fast_bf16 = profile == "gpu" or (profile == "cpu" and hardware.cpu_bf16)
     decided = {
         "profile": profile,

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.rewards.weights import resolve_weights
+from grpo_pipeline.training.budget_settings import BudgetSettings
 from grpo_pipeline.training.methods.catalog import MethodName
 
 ProfileName = Literal["gpu", "cpu", "tiny"]
 
 
-class TrainingSettings(BaseModel):
+class TrainingSettings(BudgetSettings):
     """How training works; what is unset comes from the profile."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     profile: Literal["auto"] | ProfileName = Field(
         "auto", description="Hardware profile; auto: gpu where there is one, else cpu. tiny is for tests."
@@ -62,6 +61,19 @@ class TrainingSettings(BaseModel):
         description="Longest prompt, tools included; pairs with a longer one are left out and counted.",
     )
     max_completion_tokens: int | None = Field(None, gt=0, description="Longest answer sampled.")
+
+    preflight: bool = Field(
+        True, description="Sample answers before GRPO and skip it where they show that it cannot learn."
+    )
+    preflight_prompts: int | None = Field(
+        None, gt=0, description="Prompts that the pre-flight samples a group of answers for."
+    )
+    preflight_min_useful: float = Field(
+        0.2, ge=0, le=1, description="Share of groups that must have something to teach; credibly below: no-go."
+    )
+    preflight_min_spread: float = Field(
+        0.01, ge=0, description="Spread of the rewards in a group up to which it teaches nothing but noise."
+    )
 
     lora_rank: int | None = Field(None, gt=0, description="Rank of the LoRA adapter, on all linear layers.")
     save_every: int | None = Field(None, gt=0, description="Optimizer steps between checkpoints.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def warm_start(
     resolved: ResolvedTraining,
     folder: Path,
     checkpoint: Path | None,
-    callback: TrainerCallback,
+    callbacks: Sequence[TrainerCallback],
 ) -> SFTTrainer:
     """Train a fresh adapter on the corrections, from a checkpoint where there is one."""
     micro_batch, accumulation = split_batch(resolved.warm_start_batch, resolved.micro_batch, "warm_start_batch")
@@ -107,7 +108,7 @@ def warm_start(
         train_dataset=warm_start_dataset(data, resolved, steps),
         data_collator=LeftPadding(tokenizer.pad_token_id),
         processing_class=tokenizer,
-        callbacks=[callback, MarkWhole()],
+        callbacks=[*callbacks, MarkWhole()],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

@@ -31,7 +31,15 @@ def undisturbed(dataset: Path, home: Path, tmp_path_factory: pytest.TempPathFact
 
 def test_a_run_leaves_all_its_parts_and_nothing_else(undisturbed: RunConfig) -> None:
     found = {path.name for path in undisturbed.output_dir.iterdir()}
-    assert found == {"adapter", "metrics.jsonl", "completions", "pair_ids.parquet", "manifest.json", "README.md"}
+    assert found == {
+        "adapter",
+        "metrics.jsonl",
+        "completions",
+        "pair_ids.parquet",
+        "manifest.json",
+        "README.md",
+        "preflight.json",
+    }
 
 
 def test_the_warm_start_learns_the_corrections(undisturbed: RunConfig) -> None:

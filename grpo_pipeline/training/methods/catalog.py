@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -55,3 +56,18 @@ def candidates(methods: Sequence[MethodName], output: Path) -> list[Candidate]:
 def leading(methods: Sequence[MethodName]) -> MethodName:
     """The method whose policy lies at the top."""
     return next(method for method in LEADS if method in methods)
+
+
+def led(field: Sequence[Candidate], output: Path) -> list[Candidate]:
+    """The candidates that came to a policy; where the one at the top did not, the next one's folder is moved there."""
+    leader = leading([candidate.method for candidate in field])
+    found = []
+    for candidate in field:
+        if candidate.method == leader and not candidate.leads:
+            shutil.rmtree(output / "completions", ignore_errors=True)
+            for path in candidate.folder.iterdir():
+                path.replace(output / path.name)
+            found.append(replace(candidate, folder=output, leads=True))
+        else:
+            found.append(candidate)
+    return found

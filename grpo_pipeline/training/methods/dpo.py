@@ -3,6 +3,7 @@ https://arxiv.org/abs/2305.18290); the method that a GRPO run has to beat on the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def train_dpo(
     tokenizer: PreTrainedTokenizerBase,
     folder: Path,
     checkpoint: Path | None,
-    callback: TrainerCallback,
+    callbacks: Sequence[TrainerCallback],
 ) -> DPOTrainer:
     """Train a fresh adapter on the pairs, from a checkpoint where there is one; the base model is the reference."""
     resolved = policy.resolved
@@ -60,7 +61,7 @@ def train_dpo(
         ),
         train_dataset=dpo_dataset(data, resolved, steps),
         processing_class=tokenizer,
-        callbacks=[callback, MarkWhole()],
+        callbacks=[*callbacks, MarkWhole()],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

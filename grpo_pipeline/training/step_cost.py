@@ -1,0 +1,89 @@
+"""What a step costs, measured on a part of it: forward and backward passes, nothing updated."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import torch
+from peft import PeftModel
+from torch.nn.functional import cross_entropy
+from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedModel
+
+from grpo_pipeline.training.profiles import ResolvedTraining
+from grpo_pipeline.training.token_scores import PromptedAnswers, score_answers
+
+# With checkpointing, the forward pass is done again on the way back, which takes twice as long as the pass itself.
+RECOMPUTED = 4 / 3
+
+Tokens = Sequence[int]
+T = TypeVar("T")
+
+
+def timed(work: Callable[[], T]) -> tuple[T, float]:
+    """What the work gives and the seconds it takes, the device's own included."""
+    began = time.monotonic()
+    found = work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return found, time.monotonic() - began
+
+
+def scoring_pass_seconds(
+    merged: PreTrainedModel, sequences: Sequence[tuple[Tokens, Tokens]], resolved: ResolvedTraining
+) -> float:
+    """Seconds of GRPO's forward and backward pass over prompts with their answers, as token ids.
+
+    Args:
+        merged: the policy's merged twin.
+        sequences: prompt and answer of each; the answers to one prompt next to each other.
+    """
+    given = _prompted(sequences, merged.device)
+
+    def work() -> None:
+        if resolved.beta > 0:
+            with torch.no_grad():
+                score_answers(merged, given, resolved.temperature)
+        log_probs, _ = score_answers(merged, given, resolved.temperature)
+        log_probs.sum().backward()
+
+    return _second_time(work, merged.device) * (RECOMPUTED if resolved.gradient_checkpointing else 1.0)
+
+
+def correction_pass_seconds(
+    policy: PeftModel, sequences: Sequence[tuple[Tokens, Tokens]], resolved: ResolvedTraining
+) -> float:
+    """Seconds of the warm start's forward and backward pass over prompts with their corrections, as token ids."""
+    given = _prompted(sequences, policy.device)
+    ids, mask = torch.cat([given.prompts, given.answers], 1), torch.cat([given.prompt_mask, given.answer_mask], 1)
+    answers = given.answers.shape[1]
+
+    def work() -> None:
+        with torch.autocast(policy.device.type, torch.bfloat16, enabled=resolved.dtype == "bfloat16"):
+            found = policy(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=answers + 1).logits
+            cross_entropy(found[:, :-1].flatten(0, 1).float(), given.answers.flatten()).backward()
+
+    return _second_time(work, policy.device) * (RECOMPUTED if resolved.gradient_checkpointing else 1.0)
+
+
+def _second_time(work: Callable[[], None], device: torch.device) -> float:
+    if device.type == "cuda":
+        # The first pass also loads the kernels.
+        work()
+        torch.cuda.synchronize()
+    return timed(work)[1]
+
+
+def _prompted(sequences: Sequence[tuple[Tokens, Tokens]], device: torch.device) -> PromptedAnswers:
+    prompts, prompt_mask = _padded([prompt for prompt, _ in sequences], "left", device)
+    answers, answer_mask = _padded([answer for _, answer in sequences], "right", device)
+    return PromptedAnswers(prompts, prompt_mask, answers, answer_mask)
+
+
+def _padded(rows: Sequence[Tokens], side: str, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    ids = [torch.tensor(list(row), dtype=torch.long) for row in rows]
+    ones = [torch.ones_like(row) for row in ids]
+    padded, mask = (pad_sequence(part, batch_first=True, padding_side=side) for part in (ids, ones))
+    return padded.to(device), mask.to(device)
