@@ -127,7 +127,8 @@ def method_rows(content: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _rewards(policy: dict[str, Any]) -> tuple[float | None, float | None] | None:
     total = policy.get("rewards", {}).get("reward")
-    return (total["first"], total["last"]) if total else None
+    # Where the pre-flight left GRPO out, there are no rewards.
+    return (total["first"], total["last"]) if total and total["first"] is not None else None
 
 
 def outcome_table(summary: Summary) -> Table:

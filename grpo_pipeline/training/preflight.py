@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from grpo_pipeline.artifacts import write_atomically
+from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.gates.preflight import Preflight, Sampled, Timing, judge
 from grpo_pipeline.rewards.catalog import score, total
 from grpo_pipeline.training.data import Example, TrainingData
@@ -134,7 +136,7 @@ def _sample(
             tokens_per_answer=sum(len(answer) for answer in answers) / len(answers),
             sampling=sampling / sampled_steps,
             scoring=scoring / 2 / sampled_steps,
-            training=_training_seconds(merged, examples, answers, start),
+            training=_training_seconds(merged, examples, answers, start) * _counting(rewards, cut, resolved),
             warm_start=_warm_start_seconds(policy, data, start) if start.adapter is None else 0.0,
             took=time.monotonic() - began,
         ),
@@ -191,7 +193,14 @@ def _scored_twice(
     def scored() -> list[float]:
         weights = resolved.reward_weights
         # Where no reward applies, the trainer counts nothing.
-        return [value or 0.0 for value in total(score(weights, texts, **columns), weights)]
+        found = [value or 0.0 for value in total(score(weights, texts, **columns), weights)]
+        broken = sum(not math.isfinite(value) for value in found)
+        if broken:
+            raise PipelineError(
+                f"{broken} of {len(found)} sampled answers have a reward that is no finite number: give the broken "
+                "reward a weight of 0 (GRPO_TRAINING__REWARD_WEIGHTS), or mend it."
+            )
+        return found
 
     return scored(), scored()
 
@@ -208,6 +217,14 @@ def _training_seconds(
     rows = range(first, min(len(answers), first + min(own, resolved.micro_batch)))
     sequences = [(examples[row // group].prompt_tokens, answers[row]) for row in rows]
     return scoring_pass_seconds(merged, sequences, resolved) * own / len(sequences)
+
+
+def _counting(rewards: Sequence[float], cut: Sequence[bool], resolved: ResolvedTraining) -> float:
+    """Share of the answers that training does not leave out: not cut, and with an advantage or a KL penalty."""
+    group = resolved.num_generations
+    alive = [len(set(row)) > 1 or resolved.beta > 0 for row in _grouped(rewards, group)]
+    counted = [alive[number // group] and not was_cut for number, was_cut in enumerate(cut)]
+    return sum(counted) / len(counted)
 
 
 def _warm_start_seconds(policy: PeftModel, data: TrainingData, start: Start) -> float:
