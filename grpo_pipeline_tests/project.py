@@ -18,6 +18,8 @@ FIRST, LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_ra
 SMALL = {
     "GRPO_TRAINING__PROFILE": "tiny",
     "GRPO_TRAINING__MAX_COMPLETION_TOKENS": "48",
+    # A model that knows nothing has little to learn from its own answers; it is trained all the same.
+    "GRPO_TRAINING__PREFLIGHT_MIN_USEFUL": "0",
     "GRPO_DATASET__MIN_NEW_PAIRS": "20",
     "GRPO_DATASET__HELD_OUT_FRACTION": "0.3",
     "GRPO_EVALUATION__MAX_PAIRS": "8",

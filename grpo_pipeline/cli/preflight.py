@@ -73,7 +73,9 @@ def _dataset(settings: Settings, week: str | None) -> Artifact:
     artifacts = ArtifactStore(settings.artifacts)
     made = artifacts.weeks("preference_dataset")
     if week is None and not made:
-        raise PipelineError("There is no dataset yet: make one with `grpo-pipeline backfill --data-only`.")
+        raise PipelineError(
+            "There is no dataset yet: make one with `grpo-pipeline backfill --from MONDAY --to MONDAY --data-only`."
+        )
     return artifacts.require("preference_dataset", week or made[-1])
 
 

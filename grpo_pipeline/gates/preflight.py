@@ -41,10 +41,13 @@ class Timing:
 
 @dataclass(frozen=True)
 class Sampled:
-    """What a pre-flight measured: a row for each prompt, a value for each of its answers."""
+    """What a pre-flight measured: a row for each prompt, a value for each of its answers.
 
-    rewards: Sequence[Sequence[float]]
-    again: Sequence[Sequence[float]]
+    A reward is None where none applies to the answer: training leaves it out of its group.
+    """
+
+    rewards: Sequence[Sequence[float | None]]
+    again: Sequence[Sequence[float | None]]
     """The same answers, scored a second time."""
     cut: Sequence[Sequence[bool]]
     timing: Timing
@@ -92,7 +95,8 @@ def judge(sampled: Sampled, *, min_useful: float, min_spread: float) -> Prefligh
     computed by rules have none. No-go where even the upper end of the useful share's Wilson interval is too low.
     """
     noise = _scoring_error(sampled)
-    spreads = [math.sqrt(variance(group)) for group in sampled.rewards]
+    scored = [[value for value in group if value is not None] for group in sampled.rewards]
+    spreads = [math.sqrt(variance(group)) if len(group) > 1 else 0.0 for group in scored]
     floor = max(min_spread, TIMES_NOISE * noise)
     useful = [spread > floor and not all(cut) for spread, cut in zip(spreads, sampled.cut, strict=True)]
     low, high = _wilson(sum(useful), len(useful))
@@ -109,7 +113,7 @@ def judge(sampled: Sampled, *, min_useful: float, min_spread: float) -> Prefligh
         useful_groups_high=high,
         useful_groups_per_step=fmean(useful) * timing.answers_per_step / group,
         cut_answers=fmean(value for row in sampled.cut for value in row),
-        reward_mean=fmean(value for row in sampled.rewards for value in row),
+        reward_mean=_mean([value for group in scored for value in group]),
         reward_spread=math.sqrt(fmean(spread**2 for spread in spreads)),
         reward_noise=noise,
         tokens_per_answer=timing.tokens_per_answer,
@@ -151,8 +155,13 @@ def _scoring_error(sampled: Sampled) -> float:
         (first, second)
         for row, other in zip(sampled.rewards, sampled.again, strict=True)
         for first, second in zip(row, other, strict=True)
+        if first is not None and second is not None
     ]
-    return math.sqrt(fmean((first - second) ** 2 for first, second in pairs) / 2)
+    return math.sqrt(_mean([(first - second) ** 2 for first, second in pairs]) / 2)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return fmean(values) if values else 0.0
 
 
 def _wilson(useful: int, groups: int) -> tuple[float, float]:

@@ -180,7 +180,7 @@ def _scored_twice(
     answers: Sequence[Tokens],
     cut: Sequence[bool],
     resolved: ResolvedTraining,
-) -> tuple[list[float], list[float]]:
+) -> tuple[list[float | None], list[float | None]]:
     texts = tokenizer.batch_decode(answers, skip_special_tokens=True)
     asked = [example for example in examples for _ in range(resolved.num_generations)]
     columns: dict[str, Sequence[object]] = {
@@ -190,11 +190,9 @@ def _scored_twice(
         "cut": cut,
     }
 
-    def scored() -> list[float]:
-        weights = resolved.reward_weights
-        # Where no reward applies, the trainer counts nothing.
-        found = [value or 0.0 for value in total(score(weights, texts, **columns), weights)]
-        broken = sum(not math.isfinite(value) for value in found)
+    def scored() -> list[float | None]:
+        found = total(score(resolved.reward_weights, texts, **columns), resolved.reward_weights)
+        broken = sum(value is not None and not math.isfinite(value) for value in found)
         if broken:
             raise PipelineError(
                 f"{broken} of {len(found)} sampled answers have a reward that is no finite number: give the broken "
@@ -219,10 +217,10 @@ def _training_seconds(
     return scoring_pass_seconds(merged, sequences, resolved) * own / len(sequences)
 
 
-def _counting(rewards: Sequence[float], cut: Sequence[bool], resolved: ResolvedTraining) -> float:
+def _counting(rewards: Sequence[float | None], cut: Sequence[bool], resolved: ResolvedTraining) -> float:
     """Share of the answers that training does not leave out: not cut, and with an advantage or a KL penalty."""
     group = resolved.num_generations
-    alive = [len(set(row)) > 1 or resolved.beta > 0 for row in _grouped(rewards, group)]
+    alive = [len(set(row) - {None}) > 1 or resolved.beta > 0 for row in _grouped(rewards, group)]
     counted = [alive[number // group] and not was_cut for number, was_cut in enumerate(cut)]
     return sum(counted) / len(counted)
 

@@ -98,6 +98,7 @@ class Progress(TrainerCallback):
     def _speak(self, state: TrainerState, logs: dict[str, Any]) -> None:
         done = state.global_step - self._first_step
         left = (time.monotonic() - self._began) / done * (state.max_steps - state.global_step) if done else 0.0
-        reward = f"reward {logs['reward']:.3f}, " if "reward" in logs else ""
+        # None where no reward applied to any answer of the step.
+        reward = f"reward {logs['reward']:.3f}, " if logs.get("reward") is not None else ""
         numbers = f"{reward}loss {logs['loss']:.4f}, {left:.0f} s left"
         self.watcher.step(self.phase, state.global_step, state.max_steps, numbers)

@@ -88,3 +88,12 @@ def test_the_share_asked_for_is_a_setting() -> None:
 def test_answers_of_a_longer_group_are_worth_as_many_steps() -> None:
     found = verdict(replace(sampled(*[ALIVE] * 8), timing=replace(TIMING, answers_per_step=32)))
     assert found.useful_groups_per_step == 8.0
+
+
+def test_answers_that_no_reward_applies_to_are_left_out_of_their_group() -> None:
+    found = verdict(
+        Sampled([[None, 0.5, 0.5, None]] * 8, [[None, 0.5, 0.5, None]] * 8, [[False] * 4 for _ in range(8)], TIMING)
+    )
+    assert (found.go, found.dead_groups, found.reward_mean) == (False, 1.0, 0.5)
+    nothing = Sampled([[None] * 4] * 8, [[None] * 4] * 8, [[False] * 4 for _ in range(8)], TIMING)
+    assert not verdict(nothing).go

@@ -49,7 +49,7 @@ def test_the_policy_is_the_same_with_and_without_a_preflight(dataset: Path, home
 def test_a_reward_that_tells_no_answers_apart_leaves_the_warm_started_policy(
     dataset: Path, home: Path, tmp_path: Path
 ) -> None:
-    config = tiny_config(dataset, tmp_path / "policy", home, reward_weights=CONSTANT)
+    config = tiny_config(dataset, tmp_path / "policy", home, reward_weights=CONSTANT, preflight_min_useful=0.2)
     run_here(config)
     found = manifest(config.output_dir)
     assert not found["grpo"]["ran"]
@@ -64,7 +64,9 @@ def test_a_reward_that_tells_no_answers_apart_leaves_the_warm_started_policy(
 
 
 def test_without_a_warm_start_a_no_go_leaves_no_policy_and_says_why(dataset: Path, home: Path, tmp_path: Path) -> None:
-    config = tiny_config(dataset, tmp_path / "policy", home, reward_weights=CONSTANT, warm_start=False)
+    config = tiny_config(
+        dataset, tmp_path / "policy", home, reward_weights=CONSTANT, preflight_min_useful=0.2, warm_start=False
+    )
     said = run_here(config)
     assert not (config.output_dir / "manifest.json").exists()
     stopped = read_stopped(config.output_dir)
@@ -76,7 +78,13 @@ def test_without_a_warm_start_a_no_go_leaves_no_policy_and_says_why(dataset: Pat
 
 def test_where_grpo_has_nothing_to_learn_the_next_method_leads(dataset: Path, home: Path, tmp_path: Path) -> None:
     config = tiny_config(
-        dataset, tmp_path / "policy", home, reward_weights=CONSTANT, methods=("sft", "grpo"), warm_start_steps=2
+        dataset,
+        tmp_path / "policy",
+        home,
+        reward_weights=CONSTANT,
+        preflight_min_useful=0.2,
+        methods=("sft", "grpo"),
+        warm_start_steps=2,
     )
     run_here(config)
     found = manifest(config.output_dir)
