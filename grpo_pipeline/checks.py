@@ -23,6 +23,7 @@ from grpo_pipeline.assets.feedback import agent_feedback, preference_pairs
 from grpo_pipeline.assets.promotion import champion
 from grpo_pipeline.assets.training import grpo_policy
 from grpo_pipeline.assets.training_views import read_metrics
+from grpo_pipeline.curation.curate import POISONING_RULES
 from grpo_pipeline.feedback.tables import TABLES
 from grpo_pipeline.gates.training_health import training_health
 from grpo_pipeline.partitions import WEEKLY
@@ -97,6 +98,20 @@ def every_row_is_accounted_for(artifact: Artifact) -> Finding:
         if sum(parts) != 2 * read:
             return Finding(f"{table}: {sum(parts) - read} of {read} rows are accounted for.", ERROR)
     return Finding(f"{counts['pairs']} pairs and {counts['votes']} votes kept, {counts['quarantined']} in quarantine.")
+
+
+def nothing_looks_like_poisoning(artifact: Artifact) -> Finding:
+    """No pair of the week looks like an attempt to teach something bad; those that do are in the quarantine."""
+    counts: dict[str, int] = artifact.manifest["counts"]
+    found = {rule: counts.get(f"preference_pairs.{rule}", 0) for rule in POISONING_RULES}
+    if not any(found.values()):
+        return Finding(f"None of {counts['preference_pairs.read']} pairs looks like poisoning.")
+    named = ", ".join(f"{count} {rule}" for rule, count in found.items() if count)
+    return Finding(
+        f"{sum(found.values())} of {counts['preference_pairs.read']} pairs were set aside as possible poisoning "
+        f"({named}): look at them, and approve those that are honest (review_status) before curating the week again.",
+        WARN,
+    )
 
 
 def nothing_leaks(artifact: Artifact) -> Finding:
@@ -180,6 +195,7 @@ CHECKS = [
     weekly_check(agent_feedback, rows_lie_in_their_week),
     weekly_check(preference_pairs, rows_lie_in_their_week),
     weekly_check(curated_pairs, every_row_is_accounted_for),
+    weekly_check(curated_pairs, nothing_looks_like_poisoning),
     weekly_check(preference_dataset, nothing_leaks),
     weekly_check(preference_dataset, no_week_is_missing),
     weekly_check(preference_dataset, enough_new_pairs),

@@ -17,6 +17,7 @@ from grpo_pipeline.checks import (
     every_row_is_accounted_for,
     no_week_is_missing,
     nothing_leaks,
+    nothing_looks_like_poisoning,
     rows_lie_in_their_week,
     summed_up,
     training_is_healthy,
@@ -73,6 +74,16 @@ def test_a_row_that_is_neither_kept_nor_quarantined_is_an_error(tmp_path: Path) 
     )
     assert lost.severity == ERROR
     assert "4 of 5 rows" in lost.text
+
+
+def test_pairs_set_aside_as_poisoning_are_shown_to_a_person(tmp_path: Path) -> None:
+    counts = {"preference_pairs.read": 40, "preference_pairs.kept": 35, "preference_pairs.too_short": 1}
+    assert nothing_looks_like_poisoning(artifact(tmp_path, "curated_pairs", counts=counts)).severity is None
+    suspect = {**counts, "preference_pairs.mislabeled": 1, "preference_pairs.repeated_answer": 3}
+    found = nothing_looks_like_poisoning(artifact(tmp_path, "curated_pairs", counts=suspect))
+    assert found.severity == WARN
+    assert "4 of 40 pairs" in found.text
+    assert "3 repeated_answer, 1 mislabeled" in found.text
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ def test_what_users_see_keeps_its_names() -> None:
         ("agent_feedback", "rows_lie_in_their_week"),
         ("preference_pairs", "rows_lie_in_their_week"),
         ("curated_pairs", "every_row_is_accounted_for"),
+        ("curated_pairs", "nothing_looks_like_poisoning"),
         ("preference_dataset", "nothing_leaks"),
         ("preference_dataset", "no_week_is_missing"),
         ("preference_dataset", "enough_new_pairs"),

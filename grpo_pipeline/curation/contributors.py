@@ -1,4 +1,4 @@
-"""Caps how much of a week one person may give."""
+"""Caps how much of a week one person may give, and sets aside all that comes from those who mostly mislead."""
 
 from __future__ import annotations
 
@@ -46,4 +46,22 @@ def over_the_cap(pairs: pl.DataFrame, share: float, floor: int) -> pl.DataFrame:
     beyond = ranked.filter(pl.int_range(pl.len()).over("user_id") >= allowed)
     return beyond.select(
         "row", rule=pl.lit("contributor_cap"), detail=pl.lit(f"more than {allowed} pairs of one person")
+    )
+
+
+def distrusted(pairs: pl.DataFrame, suspect: pl.DataFrame, share: float, fewest: int) -> pl.DataFrame:
+    """All rows of contributors of whom at least `fewest` pairs and this share of their pairs are suspect.
+
+    Args:
+        pairs: rows that are still kept.
+        suspect: `user_id` of every row that was set aside as suspect, one line a row.
+    """
+    counted = suspect.filter(pl.col("user_id").is_not_null()).group_by("user_id").len("suspect")
+    rest = pairs.join(counted, on="user_id", maintain_order="left")
+    whole = pl.col("suspect") + pl.len().over("user_id")
+    found = rest.filter(pl.col("suspect") >= fewest, pl.col("suspect") >= share * whole)
+    return found.select(
+        "row",
+        rule=pl.lit("distrusted_contributor"),
+        detail=pl.col("suspect").cast(pl.String) + pl.lit(" other pairs of this person are suspect"),
     )

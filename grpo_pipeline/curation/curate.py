@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from grpo_pipeline.curation.contributors import over_the_cap
+from grpo_pipeline.curation.contributors import distrusted, over_the_cap
 from grpo_pipeline.curation.duplicates import (
     SIGNATURE_SCHEMA,
     contradictions,
@@ -18,6 +18,7 @@ from grpo_pipeline.curation.duplicates import (
     with_comparable_texts,
     with_signatures,
 )
+from grpo_pipeline.curation.outvoted import outvoted, voices
 from grpo_pipeline.curation.rules import PAIR_RULES, VOTE_RULES, failing_rows
 from grpo_pipeline.curation.settings import CurationSettings
 from grpo_pipeline.curation.sieve import Sieve
@@ -27,6 +28,9 @@ PAIR_ANSWERS = ("chosen", "rejected")
 VOTE_ANSWERS = ("response",)
 VOTE_COLUMNS = ("id", "user_id", "created_at", "prompt", "response", "vote", "tools", "model_version")
 VOTE_TYPES = ("thumbs_up", "thumbs_down", "rating")
+# What speaks against a contributor; being contradicted does not, or else anyone could silence another one by it.
+SUSPECT = ("outvoted", "repeated_answer", "mislabeled")
+POISONING_RULES = (*SUSPECT, "distrusted_contributor")
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,8 @@ def curate(pairs: pl.DataFrame, feedback: pl.DataFrame, earlier: pl.DataFrame, s
     """
     redacted: Counter[str] = Counter()
     known = earlier if earlier.width else pl.DataFrame(schema=SIGNATURE_SCHEMA)
-    pair_sieve = _sift_pairs(pairs, known, settings, redacted)
     vote_sieve = _sift_votes(feedback, settings, redacted)
+    pair_sieve = _sift_pairs(pairs, vote_sieve.kept, known, settings, redacted)
     return Curated(
         pairs=pair_sieve.kept.select(*pairs.columns, "flags"),
         votes=vote_sieve.kept.select(VOTE_COLUMNS),
@@ -75,7 +79,11 @@ def curate(pairs: pl.DataFrame, feedback: pl.DataFrame, earlier: pl.DataFrame, s
 
 
 def _sift_pairs(
-    pairs: pl.DataFrame, earlier: pl.DataFrame, settings: CurationSettings, redacted: Counter[str]
+    pairs: pl.DataFrame,
+    votes: pl.DataFrame,
+    earlier: pl.DataFrame,
+    settings: CurationSettings,
+    redacted: Counter[str],
 ) -> Sieve:
     sieve = Sieve(pairs, "preference_pairs")
     sieve.kept = with_clean_texts(sieve.kept, PAIR_ANSWERS)
@@ -88,6 +96,8 @@ def _sift_pairs(
     sieve.log("comparable_texts")
     sieve.set_aside(_unchanged(sieve.kept), "unchanged")
     sieve.set_aside(_copied_prompt(sieve.kept, settings.copied_prompt_share), "copied_prompt")
+    # Who says the same as another one is set aside below, but is one more voice for it.
+    said = voices(sieve.kept, votes)
     sieve.set_aside(exact_duplicates(sieve.kept), "exact_duplicate")
     sieve.set_aside(earlier_duplicates(sieve.kept, earlier), "earlier_duplicate")
     sieve.kept = with_signatures(sieve.kept)
@@ -96,9 +106,25 @@ def _sift_pairs(
     sieve.set_aside(near_duplicates(sieve.kept, threshold), "near_duplicate")
     sieve.set_aside(earlier_near_duplicates(sieve.kept, earlier, threshold), "earlier_near_duplicate")
     sieve.set_aside(contradictions(sieve.kept, earlier, threshold), "contradiction")
+    _set_aside_suspects(sieve, said, settings)
     capped = over_the_cap(sieve.kept, settings.max_contributor_share, settings.contributor_floor)
     sieve.set_aside(capped, "contributor_cap")
     return sieve
+
+
+def _set_aside_suspects(sieve: Sieve, said: pl.DataFrame, settings: CurationSettings) -> None:
+    """Set aside what looks like an attack on the training data, unless a person approved it."""
+    # They load scipy, which the code location does without: not before a week needs it.
+    from grpo_pipeline.curation.mislabeled import mislabeled
+    from grpo_pipeline.curation.repeated_answers import repeated_answers
+
+    approved = pl.col("review_status").eq_missing("approved")
+    sieve.set_aside(outvoted(sieve.kept.filter(~approved), said, settings.outvoted_margin), "outvoted")
+    sieve.set_aside(repeated_answers(sieve.kept.filter(~approved), settings), "repeated_answer")
+    sieve.set_aside(mislabeled(sieve.kept.filter(~approved), settings), "mislabeled")
+    suspect = sieve.quarantine.filter(pl.col("rule").is_in(SUSPECT))
+    rest = sieve.kept.filter(~approved)
+    sieve.set_aside(distrusted(rest, suspect, settings.distrusted_share, settings.distrusted_pairs), "distrusted")
 
 
 def _sift_votes(feedback: pl.DataFrame, settings: CurationSettings, redacted: Counter[str]) -> Sieve:

@@ -34,10 +34,11 @@ def with_comparable_texts(pairs: pl.DataFrame) -> pl.DataFrame:
     """The pairs with what comparisons read: `same_<text>` and its digest for prompt, chosen and rejected."""
     read = {"prompt": "plain_prompt", "chosen": "chosen", "rejected": "rejected"}
     seen = pairs.with_columns(**{f"same_{name}": comparable(pl.col(column)) for name, column in read.items()})
-    return seen.with_columns(_digests(seen[f"same_{name}"], f"{name}_digest") for name in read)
+    return seen.with_columns(text_digests(seen[f"same_{name}"], f"{name}_digest") for name in read)
 
 
-def _digests(texts: pl.Series, name: str) -> pl.Series:
+def text_digests(texts: pl.Series, name: str) -> pl.Series:
+    """A number for each text, equal for equal texts, the same in every week and version."""
     # polars' own hash may change with its version; these are compared with those of earlier weeks.
     hashes = (blake2b(text.encode(), digest_size=8).digest() for text in texts)
     return pl.Series(name, np.frombuffer(b"".join(hashes), dtype="<u8"), dtype=pl.UInt64)

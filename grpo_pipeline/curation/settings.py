@@ -46,6 +46,35 @@ class CurationSettings(BaseModel):
         0.25, gt=0, le=1, description="Most of a week's pairs one person may give; at least twice an equal share."
     )
     contributor_floor: int = Field(20, ge=1, description="Pairs of one person that are kept whatever their share.")
+    repeated_answer_similarity: float = Field(
+        0.6, ge=0.5, le=1, description="Similarity from which kept answers to unlike prompts count as one answer."
+    )
+    repeated_answer_pairs: int = Field(
+        3,
+        ge=2,
+        description="Unlike prompts with one kept answer from which it is set aside, unless a person approved it.",
+    )
+    outvoted_margin: int = Field(
+        2, ge=1, description="How many more people's votes and pairs speak against a pair than for it to set it aside."
+    )
+    mislabeled_margin: float = Field(
+        0.5,
+        gt=0,
+        description="Share of the usual pair's margin by which the others' preferences must turn a pair round.",
+    )
+    mislabeled_accuracy: float = Field(
+        0.85,
+        gt=0.5,
+        le=1,
+        description="Share of pairs the others' preferences must foretell before they may judge any.",
+    )
+    mislabeled_min_pairs: int = Field(
+        40, ge=10, description="Pairs of a week below which no pair is judged by what the others prefer."
+    )
+    distrusted_share: float = Field(
+        0.5, gt=0, le=1, description="Share of a person's pairs found suspect from which all of them are set aside."
+    )
+    distrusted_pairs: int = Field(4, ge=2, description="Suspect pairs below which nobody is distrusted as a whole.")
     up_score: float = Field(4, description="Least rating (1 to 5) that counts as a thumbs-up.")
     down_score: float = Field(2, description="Highest rating (1 to 5) that counts as a thumbs-down.")
 

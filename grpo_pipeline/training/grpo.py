@@ -72,7 +72,9 @@ def train_grpo(
             loss_type="dr_grpo",
             scale_rewards=resolved.scale_rewards,
             epsilon_high=CLIP_HIGH,
-            mask_truncated_completions=True,
+            # A cut answer is learned from as well: were it masked, the penalty for finding no end would teach
+            # nothing, and answers are cut more and more (6 % to 17 % of a tiny model's in 60 steps, else 6 % to 2 %).
+            mask_truncated_completions=False,
             # The dataset is in the order of the steps already.
             shuffle_dataset=False,
             reward_weights=list(resolved.reward_weights.values()),

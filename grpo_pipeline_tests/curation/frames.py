@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -38,6 +39,12 @@ TOPICS = (
 )
 
 
+def _findings(number: int) -> str:
+    """Words of its own for every number, more of them than a topic has."""
+    source = random.Random(number)
+    return " ".join("".join(source.choices("aeioulmnrst", k=7)) for _ in range(14))
+
+
 def pair(number: int, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any column's value
     """A pair that passes every rule, unlike those of other numbers, with some columns changed."""
     return {
@@ -46,7 +53,7 @@ def pair(number: int, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any c
         "user_id": f"user-{number}",
         "source": "edit",
         "prompt": f"Analyze @Company{number} in depth {number * 7919}",
-        "chosen": f"{TOPICS[number % len(TOPICS)]} Case {number * 104729} differs {number * 1299709}.",
+        "chosen": f"{TOPICS[number % len(TOPICS)]} {_findings(number)}.",
         "rejected": f"No idea {number}",
         "review_status": "pending",
         "created_at": MONDAY + timedelta(minutes=number),

@@ -51,11 +51,6 @@ def letter_pairs(count: int, seed: int, contributors: int = 12) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(scope="session")
 def base(home: Path) -> BaseModel:
     torch.set_num_threads(1)
     return locate_base_model(TINY_QWEN3, home)

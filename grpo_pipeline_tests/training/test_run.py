@@ -1,7 +1,5 @@
 import math
 import shutil
-import signal
-import time
 from pathlib import Path
 
 import polars as pl
@@ -16,7 +14,7 @@ from grpo_pipeline.training.process import EXIT_ERROR, run_process
 from grpo_pipeline.training.run import train
 from grpo_pipeline.training.run_config import RunConfig
 from grpo_pipeline_tests.training.datasets import pair, tiny_pairs, write_dataset
-from grpo_pipeline_tests.training.runs import manifest, metrics, reached, run_here, samples, start, tiny_config
+from grpo_pipeline_tests.training.runs import manifest, metrics, run_here, samples, start, tiny_config
 
 PATIENCE_SECONDS = 300.0
 
@@ -106,25 +104,6 @@ def test_a_finished_policy_is_not_overwritten_by_another(undisturbed: RunConfig)
     other = undisturbed.model_copy(update={"seed": 4})
     with pytest.raises(PipelineError, match="holds a finished policy of another"):
         run_here(other)
-
-
-@pytest.mark.slow
-def test_a_run_killed_in_both_phases_ends_as_an_undisturbed_one(undisturbed: RunConfig, tmp_path: Path) -> None:
-    config = undisturbed.model_copy(update={"output_dir": tmp_path / "policy"})
-    for phase, step in (("Warm start", 5), ("GRPO", 3)):
-        process = start(config)
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not reached(config.output_dir, phase, step) and process.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
-        process.communicate()
-        assert not (config.output_dir / "manifest.json").exists()
-    assert any("Going on from the checkpoints" in line for line in run_here(config))
-    assert manifest(config.output_dir)["adapter_sha256"] == manifest(undisturbed.output_dir)["adapter_sha256"]
-    assert metrics(config.output_dir) == metrics(undisturbed.output_dir)
-    assert samples(config.output_dir).equals(samples(undisturbed.output_dir))
 
 
 def test_checkpoints_of_other_settings_are_not_gone_on_from(undisturbed: RunConfig, tmp_path: Path) -> None:
