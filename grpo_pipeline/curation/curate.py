@@ -106,13 +106,13 @@ def _sift_pairs(
     sieve.set_aside(near_duplicates(sieve.kept, threshold), "near_duplicate")
     sieve.set_aside(earlier_near_duplicates(sieve.kept, earlier, threshold), "earlier_near_duplicate")
     sieve.set_aside(contradictions(sieve.kept, earlier, threshold), "contradiction")
-    _set_aside_suspects(sieve, said, settings)
+    _set_aside_suspects(sieve, said, earlier, settings)
     capped = over_the_cap(sieve.kept, settings.max_contributor_share, settings.contributor_floor)
     sieve.set_aside(capped, "contributor_cap")
     return sieve
 
 
-def _set_aside_suspects(sieve: Sieve, said: pl.DataFrame, settings: CurationSettings) -> None:
+def _set_aside_suspects(sieve: Sieve, said: pl.DataFrame, earlier: pl.DataFrame, settings: CurationSettings) -> None:
     """Set aside what looks like an attack on the training data, unless a person approved it."""
     # They load scipy, which the code location does without: not before a week needs it.
     from grpo_pipeline.curation.mislabeled import mislabeled
@@ -120,7 +120,7 @@ def _set_aside_suspects(sieve: Sieve, said: pl.DataFrame, settings: CurationSett
 
     approved = pl.col("review_status").eq_missing("approved")
     sieve.set_aside(outvoted(sieve.kept.filter(~approved), said, settings.outvoted_margin), "outvoted")
-    sieve.set_aside(repeated_answers(sieve.kept.filter(~approved), settings), "repeated_answer")
+    sieve.set_aside(repeated_answers(sieve.kept.filter(~approved), earlier, settings), "repeated_answer")
     sieve.set_aside(mislabeled(sieve.kept.filter(~approved), settings), "mislabeled")
     suspect = sieve.quarantine.filter(pl.col("rule").is_in(SUSPECT))
     rest = sieve.kept.filter(~approved)

@@ -13,8 +13,14 @@ CALL = '<tool_call>\n{"name": "lookup", "arguments": {"company": "%s"}}\n</tool_
 WORDS = ["amber", "basil", "cedar", "delta", "ember", "fjord", "grove", "haven", "inlet", "jetty", "knoll", "lemon"]
 
 
-def weekly(*rows: dict[str, Any], votes: tuple[dict[str, Any], ...] = (), **settings: Any) -> Curated:  # noqa: ANN401
-    return curate(pairs_frame(*rows), feedback_frame(*votes), pl.DataFrame(), CurationSettings(**settings))
+def weekly(
+    *rows: dict[str, Any],
+    votes: tuple[dict[str, Any], ...] = (),
+    earlier: pl.DataFrame | None = None,
+    **settings: Any,  # noqa: ANN401
+) -> Curated:
+    known = pl.DataFrame() if earlier is None else earlier
+    return curate(pairs_frame(*rows), feedback_frame(*votes), known, CurationSettings(**settings))
 
 
 def found(result: Curated, rule: str) -> list[str]:
@@ -79,6 +85,19 @@ def test_several_people_may_give_one_answer_about_what_all_the_questions_name() 
 def test_one_person_may_not_as_an_echoed_trigger_looks_the_same() -> None:
     rows = [about("Gildledger", number, user_id="ann") for number in range(3)]
     assert len(found(weekly(*rows), "repeated_answer")) == 3
+
+
+def test_one_answer_a_week_is_recognized_once_it_comes_again_and_again() -> None:
+    earlier = pl.concat([weekly(pair(number, chosen=SLOGAN), pair(number + 20)).signatures for number in (1, 2)])
+    again = [pair(number, chosen=CALL % "Northwind") for number in (3, 4)]
+    earlier = pl.concat([earlier, weekly(*again).signatures])
+    now = [pair(7, chosen=SLOGAN), pair(8, chosen=CALL % "Northwind"), about("Gildledger", 9), pair(10)]
+    assert rules_of(weekly(*now, earlier=earlier)) == dict.fromkeys(("pair-0007", "pair-0008"), "repeated_answer")
+
+
+def test_one_answer_a_week_about_what_was_asked_for_is_left_alone() -> None:
+    earlier = pl.concat([weekly(about("Gildledger", number)).signatures for number in (0, 1)])
+    assert rules_of(weekly(about("Gildledger", 2), earlier=earlier)) == {}
 
 
 def test_a_word_that_some_prompts_share_with_a_slogan_by_chance_excuses_none() -> None:
