@@ -40,9 +40,9 @@ TOPICS = (
 
 
 def _findings(number: int) -> str:
-    """Words of its own for every number, more of them than a topic has."""
+    """Words of its own for every number, as long as a topic."""
     source = random.Random(number)
-    return " ".join("".join(source.choices("aeioulmnrst", k=7)) for _ in range(14))
+    return " ".join("".join(source.choices("aeioulmnrst", k=7)) for _ in range(7))
 
 
 def pair(number: int, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any column's value
