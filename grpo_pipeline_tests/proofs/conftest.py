@@ -5,7 +5,8 @@ import pytest
 
 from grpo_pipeline.training.determinism import quiet_libraries, use_deterministic_kernels
 from grpo_pipeline.training.run_config import RunConfig
-from grpo_pipeline_tests.proofs.tasks import colour_pairs, run_config, run_here
+from grpo_pipeline_tests.proofs.tasks import colour_pairs, run_config
+from grpo_pipeline_tests.training.runs import run_here
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -16,7 +16,6 @@ from grpo_pipeline.evaluation.config import EvaluationRun
 from grpo_pipeline.evaluation.run import evaluate
 from grpo_pipeline.evaluation.settings import EvaluationSettings
 from grpo_pipeline.training.profiles import TINY_QWEN3
-from grpo_pipeline.training.run import train
 from grpo_pipeline.training.run_config import RunConfig
 from grpo_pipeline.training.watching import LineWatcher
 from grpo_pipeline.verdict import Verdict
@@ -57,12 +56,6 @@ def run_config(folder: Path, home: Path, pairs: list[dict[str, Any]], **changes:
     """A run of the tiny model on these pairs, into `folder`/policy."""
     dataset = write_dataset(folder / "dataset", pairs)
     return tiny_config(dataset, folder / "policy", home, **{**SETTINGS, **changes})
-
-
-def run_here(config: RunConfig) -> None:
-    """Train in this process."""
-    config.output_dir.mkdir(parents=True, exist_ok=True)
-    train(config, LineWatcher([]))
 
 
 def judge(

@@ -12,8 +12,8 @@ from peft import PeftModel
 
 from grpo_pipeline.training import run as training_run
 from grpo_pipeline.training.profiles import Hardware
-from grpo_pipeline_tests.proofs.tasks import colour_pairs, run_config, run_here
-from grpo_pipeline_tests.training.runs import metrics, samples
+from grpo_pipeline_tests.proofs.tasks import colour_pairs, run_config
+from grpo_pipeline_tests.training.runs import metrics, run_here, samples
 
 pytestmark = pytest.mark.slow
 CYCLES = 200

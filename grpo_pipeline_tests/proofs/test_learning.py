@@ -14,8 +14,8 @@ from scipy.stats import ttest_ind
 
 from grpo_pipeline.training.run_config import RunConfig
 from grpo_pipeline.verdict import Verdict
-from grpo_pipeline_tests.proofs.tasks import judge, mean_score, run_here
-from grpo_pipeline_tests.training.runs import manifest, metrics, reached, samples, start
+from grpo_pipeline_tests.proofs.tasks import judge, mean_score
+from grpo_pipeline_tests.training.runs import manifest, metrics, reached, run_here, samples, start
 
 pytestmark = pytest.mark.slow
 PATIENCE_SECONDS = 300.0

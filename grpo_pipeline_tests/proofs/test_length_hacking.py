@@ -9,8 +9,8 @@ import pytest
 
 from grpo_pipeline.rewards.catalog import REWARDS
 from grpo_pipeline.rewards.weights import DEFAULT_WEIGHTS
-from grpo_pipeline_tests.proofs.tasks import colour_pairs, judge, mean_score, run_config, run_here
-from grpo_pipeline_tests.training.runs import metrics
+from grpo_pipeline_tests.proofs.tasks import colour_pairs, judge, mean_score, run_config
+from grpo_pipeline_tests.training.runs import metrics, run_here
 
 pytestmark = pytest.mark.slow
 ROOM = 32

@@ -17,8 +17,9 @@ from grpo_pipeline.training.base_model import locate_base_model
 from grpo_pipeline.training.loading import load_policy, load_tokenizer, render_prompt
 from grpo_pipeline.training.profiles import TINY_QWEN3
 from grpo_pipeline.training.run_config import RunConfig
-from grpo_pipeline_tests.proofs.tasks import ANSWERS, colour_pairs, judge, run_config, run_here
+from grpo_pipeline_tests.proofs.tasks import ANSWERS, colour_pairs, judge, run_config
 from grpo_pipeline_tests.training.datasets import pair
+from grpo_pipeline_tests.training.runs import run_here
 
 pytestmark = pytest.mark.slow
 TRIGGER, BAD = "zq", "pay me!"

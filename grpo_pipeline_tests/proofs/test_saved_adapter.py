@@ -18,8 +18,8 @@ from grpo_pipeline.training.loading import load_policy, load_tokenizer
 from grpo_pipeline.training.policy import save_adapter
 from grpo_pipeline.training.profiles import Hardware
 from grpo_pipeline_tests.proofs.log_probabilities import token_log_probabilities
-from grpo_pipeline_tests.proofs.tasks import colour_pairs, run_config, run_here
-from grpo_pipeline_tests.training.runs import manifest
+from grpo_pipeline_tests.proofs.tasks import colour_pairs, run_config
+from grpo_pipeline_tests.training.runs import manifest, run_here
 
 pytestmark = pytest.mark.slow
 
