@@ -121,7 +121,8 @@ def evaluate_once(
     week = contest.policy.week
     folder = working_folder(artifacts, "policy_evaluation", week, contest.key)
     output = folder / OUTPUT
-    trainer.run(context, "grpo_pipeline.evaluation", evaluation_run(contest, output), folder)
+    look = next_look(artifacts, contest.incumbent)
+    trainer.run(context, "grpo_pipeline.evaluation", evaluation_run(contest, output, look), folder)
     result = json.loads((output / EVALUATION).read_text(encoding="utf-8"))
     versions = {candidate.method: candidate.version for candidate in candidates_of(contest.policy)}
     manifest = {
@@ -132,6 +133,7 @@ def evaluate_once(
             versions[method]: {"method": method, "verdict": verdict} for method, verdict in result["candidates"].items()
         },
         "incumbent": contest.incumbent.version if contest.incumbent else None,
+        "look": look,
         "settings": contest.settings.model_dump(mode="json"),
         "counts": {"held_out_pairs": result["pairs"], "contributors": result["contributors"]},
         "verdict": result["verdict"],
@@ -141,7 +143,17 @@ def evaluate_once(
     return evaluation
 
 
-def evaluation_run(contest: Contest, output: Path) -> dict[str, Any]:
+def next_look(artifacts: ArtifactStore, incumbent: ModelVersion | None) -> int:
+    """How many times candidates will have been held against this incumbent, an evaluation that is made again included.
+
+    The number is kept in the manifests: it grows even where an evaluation replaces another one of its week.
+    """
+    name = incumbent.version if incumbent else None
+    made = (artifact.manifest for artifact in artifacts.versions("policy_evaluation"))
+    return 1 + max((one["look"] for one in made if "look" in one and one["incumbent"] == name), default=0)
+
+
+def evaluation_run(contest: Contest, output: Path, look: int) -> dict[str, Any]:
     """The config file of the evaluation process."""
     incumbent = contest.incumbent
     first, *others = sorted(candidates_of(contest.policy), key=lambda candidate: LEADS.index(candidate.method))
@@ -155,6 +167,7 @@ def evaluation_run(contest: Contest, output: Path) -> dict[str, Any]:
         "challengers": {candidate.method: str(candidate.adapter) for candidate in others},
         "incumbent_adapter": incumbent.adapter_location if incumbent else None,
         "incumbent_base_model": incumbent.base_model if incumbent else None,
+        "look": look,
         "settings": contest.settings.model_dump(mode="json"),
     }
 

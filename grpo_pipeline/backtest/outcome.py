@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 
 from grpo_pipeline.backtest.next_week import SEEN_PERSON, SEEN_PROMPT
-from grpo_pipeline.gates.comparisons import checked_scores, models_in, per_pair
 from grpo_pipeline.gates.intervals import Interval, clustered_interval
 from grpo_pipeline.gates.metrics import BASE, BY_NAME, CANDIDATE, INCUMBENT
+from grpo_pipeline.gates.scores import checked_scores, models_in, per_pair
 from grpo_pipeline.gates.settings import GateSettings
 
 ALL, UNSEEN = "all pairs", "unseen people and prompts"

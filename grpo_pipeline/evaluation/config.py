@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.evaluation.settings import EvaluationSettings
@@ -30,6 +30,8 @@ class EvaluationRun(BaseModel):
     incumbent_adapter: Path | None = None
     incumbent_base_model: str | None = None
     """Where the incumbent was trained on another base model than the candidate."""
+    look: int = Field(1, ge=1)
+    """Which evaluation against this incumbent it is; the evidence that is needed grows with it."""
     settings: EvaluationSettings = EvaluationSettings()
 
     @property
@@ -49,6 +51,8 @@ class Sizes(BaseModel):
 
     max_pairs: int
     answers_per_prompt: int
+    kl_answers: int
+    regression_items: int
     max_new_tokens: int
     max_prompt_tokens: int
     max_scored_tokens: int
@@ -59,8 +63,10 @@ class Sizes(BaseModel):
 
 
 ON_GPU = {
-    "max_pairs": 400,
+    "max_pairs": 1500,
     "answers_per_prompt": 4,
+    "kl_answers": 1,
+    "regression_items": 24,
     "max_new_tokens": 512,
     "max_prompt_tokens": 2048,
     "max_scored_tokens": 1024,
@@ -68,6 +74,8 @@ ON_GPU = {
 ON_CPU = {
     "max_pairs": 60,
     "answers_per_prompt": 2,
+    "kl_answers": 1,
+    "regression_items": 12,
     "max_new_tokens": 64,
     "max_prompt_tokens": 512,
     "max_scored_tokens": 256,

@@ -8,13 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.evaluation.config import Sizes
+from grpo_pipeline.evaluation.divergence import NOT_MOVED, Divergence, divergences
 from grpo_pipeline.evaluation.likelihood import log_probabilities
 from grpo_pipeline.evaluation.pairs import HeldOutPair
-from grpo_pipeline.evaluation.sampling import sample_answers
+from grpo_pipeline.evaluation.sampling import SampledAnswer, sample_answers
 from grpo_pipeline.evaluation.scoring import Measured, length_normalized
 from grpo_pipeline.training.loading import render_prompt
 from grpo_pipeline.training.prefill import Prefilled, prefill
@@ -64,15 +66,17 @@ def measure(
     try:
         state = prefill(model, [item.prompt for item in batch])
         chosen, rejected = _score(model, copy.deepcopy(state), batch)
+        policy_state = copy.deepcopy(state)
         state.repeat(sizes.answers_per_prompt)
         sampled = sample_answers(
             model,
             state,
-            end_tokens=_end_tokens(model, tokenizer),
+            end_tokens=end_tokens(model, tokenizer),
             max_new_tokens=sizes.max_new_tokens,
             temperature=sizes.temperature,
             seed=_seed(batch, sizes.seed),
         )
+        moved = _divergences(model, policy_state, batch, sampled, sizes)
     except torch.OutOfMemoryError as error:
         raise PipelineError(
             f"The GPU's memory does not hold {len(batch)} pairs at once: lower GRPO_EVALUATION__BATCH_SIZE."
@@ -91,6 +95,8 @@ def measure(
                 broken,
                 tuple(texts[own]),
                 tuple(answer.truncated for answer in sampled[own]),
+                tuple(len(answer.ids) for answer in sampled[own]),
+                tuple(moved[index]),
             )
         )
     return found
@@ -106,7 +112,26 @@ def _score(
     return cut[0::2], cut[1::2]
 
 
-def _end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
+def _divergences(
+    model: PreTrainedModel | PeftModel,
+    state: Prefilled,
+    batch: Sequence[EncodedPair],
+    sampled: Sequence[SampledAnswer],
+    sizes: Sizes,
+) -> list[list[Divergence]]:
+    """Along the first answers to every prompt; the base model itself did not move."""
+    each = min(sizes.kl_answers, sizes.answers_per_prompt)
+    if not each or not isinstance(model, PeftModel) or not model.has_active_enabled_adapter:
+        return [[NOT_MOVED] * each for _ in batch]
+    first = [index * sizes.answers_per_prompt + sample for index in range(len(batch)) for sample in range(each)]
+    state.repeat(each)
+    prompts = [item.prompt for item in batch for _ in range(each)]
+    found = divergences(model, state, prompts, [sampled[index] for index in first])
+    return [found[start : start + each] for start in range(0, len(found), each)]
+
+
+def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    """The ids that end an answer."""
     stated = model.generation_config.eos_token_id if model.generation_config else None
     several = stated if isinstance(stated, list) else [stated]
     return {token for token in (*several, tokenizer.eos_token_id) if token is not None}

@@ -11,7 +11,7 @@ import polars as pl
 from grpo_pipeline.conversation import Message
 from grpo_pipeline.errors import PipelineError
 
-COLUMNS = ("id", "contributor", "prompt", "chosen", "rejected", "tools")
+COLUMNS = ("id", "week", "contributor", "prompt", "chosen", "rejected", "tools")
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class HeldOutPair:
     """One held-out pair: the conversation up to the answer, the correction, and the answer that it replaced."""
 
     id: str
+    week: str
+    """Monday of the week that it is from."""
     contributor: str | None
     prompt: tuple[Message, ...]
     chosen: str
@@ -41,6 +43,7 @@ def read_pairs(path: Path, most: int) -> list[HeldOutPair]:
     return [
         HeldOutPair(
             row["id"],
+            row["week"],
             row["contributor"],
             tuple(row["prompt"]),
             row["chosen"][-1]["content"],

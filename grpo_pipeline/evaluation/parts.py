@@ -12,8 +12,9 @@ from typing import Any
 import polars as pl
 
 from grpo_pipeline.artifacts import canonical_json, write_atomically
+from grpo_pipeline.evaluation.probing import Probed
 from grpo_pipeline.evaluation.scoring import Measured, score_rows
-from grpo_pipeline.gates.comparisons import SCORES_SCHEMA
+from grpo_pipeline.gates.scores import SCORES_SCHEMA, WEEK
 
 FOLDER = ".parts"
 ANSWERS_SCHEMA = {"pair_id": pl.String, "model": pl.String, "sample": pl.Int32, "answer": pl.String}
@@ -27,17 +28,20 @@ class Part:
     answers: pl.DataFrame
 
 
-def make_part(model: str, measured: Iterable[Measured]) -> Part:
-    """The tables of one model's measurements."""
+def make_part(model: str, measured: Iterable[Measured], probed: Iterable[Probed] = ()) -> Part:
+    """The tables of one model's measurements on the pairs and on the regression suite."""
     ordered = sorted(measured, key=lambda item: item.pair.id)
-    scores = [
-        (item.pair.id, item.pair.contributor, model, metric, value, sample)
+    scores: list[tuple[Any, ...]] = [
+        (item.pair.id, item.pair.contributor, model, metric, value, sample, item.pair.week)
         for item in ordered
         for metric, value, sample in score_rows(item)
     ]
+    suite = list(probed)
+    scores += [(item.name, None, model, item.family, item.score, 0, None) for item in suite]
     answers = [(item.pair.id, model, sample, answer) for item in ordered for sample, answer in enumerate(item.answers)]
+    answers += [(item.name, model, 0, item.answer) for item in suite]
     return Part(
-        pl.DataFrame(scores, schema=SCORES_SCHEMA, orient="row"),
+        pl.DataFrame(scores, schema={**SCORES_SCHEMA, WEEK: pl.String}, orient="row"),
         pl.DataFrame(answers, schema=ANSWERS_SCHEMA, orient="row"),
     )
 

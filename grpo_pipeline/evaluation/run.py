@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -11,10 +12,11 @@ from transformers import PreTrainedTokenizerBase
 
 from grpo_pipeline.artifacts import file_digest, write_atomically
 from grpo_pipeline.evaluation.config import EvaluationRun, Sizes, resolve_sizes
-from grpo_pipeline.evaluation.measure import EncodedPair, encode, measure_all
+from grpo_pipeline.evaluation.measure import EncodedPair, encode, end_tokens, measure_all
 from grpo_pipeline.evaluation.models import Contender, Policy, contenders, load_contenders, playing
 from grpo_pipeline.evaluation.pairs import HeldOutPair, read_pairs
 from grpo_pipeline.evaluation.parts import Part, Parts, key, make_part, write_table
+from grpo_pipeline.evaluation.probing import answer_probes
 from grpo_pipeline.evaluation.progress import Progress
 from grpo_pipeline.gates.contest import hold_contest
 from grpo_pipeline.gates.report import contest_json
@@ -51,7 +53,8 @@ def evaluate(run: EvaluationRun, watcher: Watcher) -> Verdict:
     players = contenders(run)
     facts = {"sizes": sizes.model_dump(), "held_out": file_digest(run.held_out)}
     identities = {player.name: player.identity() for player in players}
-    whole = key({**facts, "models": identities, "methods": run.candidates, "settings": run.settings.model_dump()})
+    facts_of_all = {"models": identities, "methods": run.candidates, "settings": run.settings.model_dump()}
+    whole = key({**facts, **facts_of_all, "look": run.look})
     done = _finished(run.output_dir / EVALUATION, whole)
     if done:
         return done
@@ -65,7 +68,8 @@ def evaluate(run: EvaluationRun, watcher: Watcher) -> Verdict:
     else:
         parts = {player.name: make_part(player.name, []) for player in players}
     scores = pl.concat([parts[player.name].scores for player in players])
-    contest = hold_contest(scores, run.candidates, run.settings, promotion_verdict)
+    judge = partial(promotion_verdict, look=run.look)
+    contest = hold_contest(scores, run.candidates, run.settings, judge)
     write_table(scores, run.output_dir / SCORES)
     write_table(pl.concat([parts[player.name].answers for player in players]), run.output_dir / ANSWERS)
     content = {
@@ -126,9 +130,11 @@ def _measure_players(
 
 def _measure_player(player: Contender, model: Policy, encoded: _Encoded, sizes: Sizes, progress: Progress) -> Part:
     pairs = encoded.pairs[player.base]
+    tokenizer = encoded.tokenizers[player.base]
     measured = []
     with playing(model, player) as policy:
-        for batch, cost in measure_all(policy, encoded.tokenizers[player.base], pairs, sizes):
+        for batch, cost in measure_all(policy, tokenizer, pairs, sizes):
             measured += batch
             progress.advance(cost, player.name, len(measured), len(pairs))
-    return make_part(player.name, measured)
+        probed = answer_probes(policy, tokenizer, sizes, end_tokens(policy, tokenizer))
+    return make_part(player.name, measured, probed)

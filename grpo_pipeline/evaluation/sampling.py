@@ -15,6 +15,9 @@ from transformers import PreTrainedModel
 
 from grpo_pipeline.training.prefill import Prefilled, extend
 
+# The temperature at which the likeliest token is always drawn.
+GREEDY = 0.0
+
 
 @dataclass(frozen=True)
 class SampledAnswer:
@@ -39,6 +42,7 @@ def sample_answers(
     Args:
         state: one prompt per answer; it is used up.
         end_tokens: ids that end an answer.
+        temperature: of sampling; `GREEDY` for the likeliest token.
         seed: of this batch; the same for every model.
     """
     total, vocabulary = state.logits.shape
@@ -50,11 +54,14 @@ def sample_answers(
     broken = torch.zeros(total, dtype=torch.bool, device=device)
     rows = torch.arange(total, device=device)
     for step in range(max_new_tokens):
-        # Drawn for every sequence, ended ones too: otherwise one model's ends would change the others' chances.
-        noise = torch.empty(total, vocabulary, device=device).exponential_(generator=random)
-        scaled = state.logits.float() / temperature
-        broken[rows] |= ~scaled.amax(-1).isfinite()
-        tokens = (scaled.softmax(-1) / noise[rows]).argmax(-1)
+        logits = state.logits.float()
+        broken[rows] |= ~logits.amax(-1).isfinite()
+        if temperature == GREEDY:
+            tokens = logits.argmax(-1)
+        else:
+            # Drawn for every sequence, ended ones too: otherwise one model's ends would change the others' chances.
+            noise = torch.empty(total, vocabulary, device=device).exponential_(generator=random)
+            tokens = ((logits / temperature).softmax(-1) / noise[rows]).argmax(-1)
         drawn[rows, step] = tokens
         goes_on = ~torch.isin(tokens, ends)
         ended[rows] = ~goes_on

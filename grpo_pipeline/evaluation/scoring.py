@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grpo_pipeline.conversation import parse_tool_calls
+from grpo_pipeline.evaluation.divergence import Divergence
 from grpo_pipeline.evaluation.pairs import HeldOutPair
+from grpo_pipeline.evaluation.word_similarity import word_similarity
 from grpo_pipeline.rewards.similarity import similarity
 from grpo_pipeline.rewards.tool_calls import score_tool_calls
 
@@ -26,6 +28,10 @@ class Measured:
     non_finite: int
     answers: tuple[str, ...]
     truncated: tuple[bool, ...]
+    tokens: tuple[int, ...]
+    """Of every answer."""
+    moved: tuple[Divergence, ...]
+    """From the base model, along the first answers; empty where that was not asked for."""
 
 
 ScoreRow = tuple[str, float | None, int]
@@ -33,7 +39,7 @@ ScoreRow = tuple[str, float | None, int]
 
 def score_rows(measured: Measured) -> list[ScoreRow]:
     """Rows of metric, value (None where it does not apply) and sample (0 for what has no samples) for one pair."""
-    return [*_preference_rows(measured), *_answer_rows(measured)]
+    return [*_preference_rows(measured), *_answer_rows(measured), *_divergence_rows(measured)]
 
 
 def _preference_rows(measured: Measured) -> list[ScoreRow]:
@@ -50,15 +56,24 @@ def _answer_rows(measured: Measured) -> list[ScoreRow]:
     chosen, answers = measured.pair.chosen, measured.answers
     contrast = similarity(answers, chosen=[chosen] * len(answers), rejected=[measured.pair.rejected] * len(answers))
     rows: list[ScoreRow] = []
-    for sample, (answer, cut) in enumerate(zip(answers, measured.truncated, strict=True)):
+    for sample, (answer, cut, tokens) in enumerate(zip(answers, measured.truncated, measured.tokens, strict=True)):
         ratio = len(answer.strip()) / max(1, len(chosen.strip()))
         rows += [
             ("contrastive_similarity", contrast[sample], sample),
+            ("word_similarity", word_similarity(answer, chosen), sample),
+            ("answer_tokens", float(tokens), sample),
             ("tool_call_accuracy", tool_call_accuracy(answer, chosen), sample),
             ("length_ratio", ratio, sample),
             ("length_deviation", doublings(answer, chosen), sample),
             ("truncated", float(cut), sample),
         ]
+    return rows
+
+
+def _divergence_rows(measured: Measured) -> list[ScoreRow]:
+    rows: list[ScoreRow] = []
+    for sample, moved in enumerate(measured.moved):
+        rows += [("kl_per_sequence", moved.nats, sample), ("kl_per_token", moved.nats / moved.tokens, sample)]
     return rows
 
 

@@ -13,10 +13,23 @@ class EvaluationSettings(GateSettings):
     max_pairs: int | None = Field(
         None,
         ge=1,
-        description="Most held-out pairs measured, chosen by a stable hash; unset: 400 on a GPU, 60 on a CPU.",
+        description="Most held-out pairs measured, chosen by a stable hash; unset: 1500 on a GPU, all of half a year "
+        "at 300 pairs a week; 60 on a CPU.",
     )
     answers_per_prompt: int | None = Field(
         None, ge=1, description="Answers sampled for every held-out prompt; unset: 4 on a GPU, 2 on a CPU."
+    )
+    kl_answers: int | None = Field(
+        None,
+        ge=0,
+        description="Answers per prompt along which the distance from the base model (KL) is measured, 0 for none; "
+        "unset: 1.",
+    )
+    regression_items: int | None = Field(
+        None,
+        ge=0,
+        description="Most requests of each family of the regression suite, 0 for none; unset: all on a GPU, 12 on a "
+        "CPU.",
     )
     max_new_tokens: int | None = Field(
         None, ge=1, description="Longest sampled answer in tokens; unset: 512 on a GPU, 64 on a CPU."

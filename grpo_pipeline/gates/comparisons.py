@@ -1,43 +1,37 @@
-"""Scores per answer turned into one table of levels and one of differences between models."""
+"""The candidate against every other model on every metric: the difference, its interval, and what the two say."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 import polars as pl
 
-from grpo_pipeline.errors import PipelineError
+from grpo_pipeline.gates.between import answer_pairs, length_controlled_wins, length_drift
+from grpo_pipeline.gates.evidence import contributor_means, e_value, scaled, sufficient_shift, threshold_at
 from grpo_pipeline.gates.intervals import Interval, clustered_interval, detectable_effect
-from grpo_pipeline.gates.metrics import BASE, CANDIDATE, METRICS, MODELS, NON_FINITE, Metric
+from grpo_pipeline.gates.metrics import (
+    ANSWER_TOKENS,
+    BASE,
+    CANDIDATE,
+    KL_PER_SEQUENCE,
+    KL_PER_TOKEN,
+    LENGTH_DEVIATION,
+    LENGTH_DRIFT,
+    METRICS,
+    NON_FINITE,
+    WORD_SIMILARITY,
+    Metric,
+)
+from grpo_pipeline.gates.scores import models_in, per_pair
 from grpo_pipeline.gates.settings import GateSettings
 
-SCORES_SCHEMA = {
-    "pair_id": pl.String,
-    "contributor": pl.String,
-    "model": pl.String,
-    "metric": pl.String,
-    "value": pl.Float64,
-    "sample": pl.Int32,
-}
-NUMBERS = {
-    "mean": pl.Float64,
-    "low": pl.Float64,
-    "high": pl.Float64,
-    "confidence": pl.Float64,
-    "pairs": pl.Int64,
-    "contributors": pl.Int64,
-}
-LEVELS_SCHEMA = {"metric": pl.String, "label": pl.String, "better": pl.Int8, "model": pl.String, **NUMBERS}
-COMPARISONS_SCHEMA = {
-    **dict.fromkeys(("metric", "label", "role", "against"), pl.String),
-    "margin": pl.Float64,
-    "state": pl.String,
-    "detectable_effect": pl.Float64,
-    **{{"mean": "difference"}.get(name, name): kind for name, kind in NUMBERS.items()},
-}
 Role = Literal["primary", "guard", "shown"]
-State = Literal["better", "worse", "doubtful", "kept", "unclear", "too few", "shown"]
+State = Literal["better", "worse", "doubtful", "kept", "unproven", "unclear", "too few", "shown"]
+
+# The regression suite is small on purpose; fewer probes of a family say nothing.
+MIN_PROBES = 8
 
 
 @dataclass(frozen=True)
@@ -51,112 +45,73 @@ class Comparison:
     """Of candidate minus the other model, in the metric's own unit."""
     margin: float
     detectable: float | None
+    """The smallest difference that this sample would have shown, None where it could show none."""
     enough: bool
+    e_value: float | None = None
+    """Of a primary metric: the evidence that the candidate is better."""
+    excused: bool = False
+    """Of the length drift: the answers are credibly nearer to the corrections' lengths than the other model's."""
 
     @property
     def gain(self) -> float:
-        """The difference with the sign that makes higher better."""
-        return self.metric.better * self.interval.mean
+        """The difference with the sign that makes higher better; what should stay the same only loses by moving."""
+        return self.metric.better * self.interval.mean if self.metric.better else -abs(self.interval.mean)
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """The worst and the best gain that the interval holds; None where there is too little to judge by."""
+        low, high = self.interval.low, self.interval.high
+        if low is None or high is None or not self.enough:
+            return None
+        if self.metric.better:
+            worst, best = sorted((self.metric.better * low, self.metric.better * high))
+            return worst, best
+        return -max(abs(low), abs(high)), (0.0 if low <= 0.0 <= high else -min(abs(low), abs(high)))
 
     @property
     def state(self) -> State:
-        """What the interval says, seen from the metric's role.
-
-        A guard metric is doubtful when the difference is beyond its margin even with one standard error added to it.
-        """
+        """What the interval says, seen from the metric's role."""
         if self.role == "shown":
             return "shown"
-        ends = (self.interval.low, self.interval.high)
-        judged = [self.metric.better * end for end in ends if end is not None] if self.enough else []
-        if judged and max(judged) < -self.margin:
-            return "worse"
         if self.role == "guard":
-            return "doubtful" if self.gain + (self.interval.standard_error or 0.0) < -self.margin else "kept"
-        if not judged:
+            return self._guarded()
+        if not self.bounds:
             return "too few"
-        return "better" if min(judged) > 0 else "unclear"
+        worst, best = self.bounds
+        return "better" if worst > 0 else "worse" if best < 0 else "unclear"
+
+    def _guarded(self) -> State:
+        """Non-inferiority: kept where it is shown, worse where its opposite is.
+
+        Between the two it is doubtful where the sample was large enough to show it (an interval no wider than the
+        margin misses it for equal models once in 40), or where even one standard error more than was measured is
+        beyond the margin; else unproven, which a sample this small cannot help and which refuses nothing.
+        """
+        if self.excused:
+            return "kept"
+        if self.bounds:
+            worst, best = self.bounds
+            if best < -self.margin:
+                return "worse"
+            if worst > -self.margin:
+                return "kept"
+            if best - worst <= self.margin:
+                return "doubtful"
+        return "doubtful" if self.gain + (self.interval.standard_error or 0.0) < -self.margin else "unproven"
 
 
-def checked_scores(scores: pl.DataFrame) -> pl.DataFrame:
-    """The scores in a fixed order, with every column that the tables need.
-
-    Raises:
-        PipelineError: a column or a model is missing.
-    """
-    missing = [name for name in SCORES_SCHEMA if name not in scores.columns]
-    if missing:
-        raise PipelineError(f"The scores lack the columns {', '.join(missing)}: run the evaluation again.")
-    scores = scores.select(pl.col(name).cast(dtype) for name, dtype in SCORES_SCHEMA.items())
-    models = set(scores["model"].unique())
-    absent = [name for name in (BASE, CANDIDATE) if name not in models]
-    # Without a single held-out pair there is nothing to score, which is a sample too small rather than a fault.
-    if absent and scores.height:
-        raise PipelineError(f"The scores lack the model {' and '.join(absent)}: run the evaluation again.")
-    return scores.sort("metric", "pair_id", "model", "sample", "value")
-
-
-def models_in(scores: pl.DataFrame) -> list[str]:
-    """The models that were scored, base first and candidate last."""
-    present = set(scores["model"].unique())
-    return [name for name in MODELS if name in present]
-
-
-def per_pair(scores: pl.DataFrame, metric: str, models: list[str]) -> pl.DataFrame:
-    """One row per pair with a column per model: the mean over its answers; pairs without a finite value are left out.
-
-    Raises:
-        PipelineError: a model was not scored on a pair that another one was scored on.
-    """
-    rows = scores.filter(pl.col("metric") == metric, pl.col("value").is_not_null())
-    means = rows.group_by("pair_id", "contributor", "model", maintain_order=True).agg(pl.col("value").mean())
-    wide = means.pivot(on="model", on_columns=models, index=["pair_id", "contributor"], values="value")
-    gaps = wide.select(pl.any_horizontal(pl.col(models).is_null()).sum()).item() if wide.height else 0
-    if gaps:
-        raise PipelineError(
-            f"The scores of {metric} are incomplete: on {gaps} pairs not every model was scored. "
-            "Run the evaluation again from the start."
-        )
-    return wide.filter(pl.all_horizontal(pl.col(models).is_finite())).sort("pair_id")
-
-
-def _interval(frame: pl.DataFrame, values: pl.Expr, confidence: float, settings: GateSettings) -> Interval:
+def pair_interval(frame: pl.DataFrame, values: pl.Expr, confidence: float, settings: GateSettings) -> Interval:
+    """The mean of an expression over pairs with its interval over contributors."""
     return clustered_interval(
         frame.select(values).to_series().to_numpy(),
-        frame["contributor"].fill_null(frame["pair_id"]).to_numpy(),
+        frame["contributor"].to_numpy(),
         confidence=confidence,
         resamples=settings.resamples,
         seed=settings.seed,
     )
 
 
-def _numbers(interval: Interval) -> dict[str, float | None]:
-    return {name: getattr(interval, name) for name in NUMBERS}
-
-
-def levels(scores: pl.DataFrame, settings: GateSettings) -> pl.DataFrame:
-    """Every metric's mean for every model, with its interval over contributors.
-
-    Columns: metric, label, better (1 higher, -1 lower, 0 neither), model, mean, low, high, confidence, pairs and
-    contributors.
-    """
-    models = models_in(scores)
-    rows = []
-    for metric in METRICS:
-        wide = per_pair(scores, metric.name, models)
-        for model in models if wide.height else []:
-            interval = _interval(wide, pl.col(model), settings.confidence, settings)
-            named = {"metric": metric.name, "label": metric.label, "better": metric.better, "model": model}
-            rows.append({**named, **_numbers(interval)})
-    return pl.DataFrame(rows, schema=LEVELS_SCHEMA)
-
-
-def _role(metric: Metric, settings: GateSettings) -> Role:
-    if metric.name in settings.primary_metrics:
-        return "primary"
-    return "guard" if metric.name in settings.margins else "shown"
-
-
-def compare(scores: pl.DataFrame, settings: GateSettings) -> list[Comparison]:
+def compare(scores: pl.DataFrame, settings: GateSettings, look: int = 1) -> list[Comparison]:
     """The candidate against every other model on every metric that was measured.
 
     The intervals of the primary metrics share the confidence (Bonferroni), because one of them is enough to promote.
@@ -165,39 +120,110 @@ def compare(scores: pl.DataFrame, settings: GateSettings) -> list[Comparison]:
     tables = {
         metric: wide
         for metric in METRICS
-        if metric.name != NON_FINITE and (wide := per_pair(scores, metric.name, models)).height
+        if metric.kind == "level"
+        and metric.name != NON_FINITE
+        and (wide := per_pair(scores, metric.name, models)).height
     }
-    primaries = sum(_role(metric, settings) == "primary" for metric in tables)
-    found = []
-    for metric, wide in tables.items():
-        role = _role(metric, settings)
-        confidence = 1 - (1 - settings.confidence) / primaries if role == "primary" else settings.confidence
+    primaries = sum(metric.name in settings.primary_metrics for metric in tables)
+    found = {
+        (metric.name, against): _level_comparison(metric, wide, against, models, primaries, settings, look)
+        for metric, wide in tables.items()
+        for against in models[:-1]
+    }
+    if {WORD_SIMILARITY, ANSWER_TOKENS} <= {metric.name for metric in tables}:
         for against in models[:-1]:
-            interval = _interval(wide, pl.col(CANDIDATE) - pl.col(against), confidence, settings)
-            enough = interval.pairs >= settings.min_pairs and interval.contributors >= settings.min_contributors
-            margin = settings.margins.get(metric.name, 0.0)
-            found.append(
-                Comparison(metric, role, against, interval, margin, detectable_effect(interval, settings.power), enough)
-            )
-    return found
+            found |= {(item.metric.name, against): item for item in _between(scores, against, models, settings, found)}
+    order = {metric.name: place for place, metric in enumerate(METRICS)}
+    return sorted(found.values(), key=lambda item: (order[item.metric.name], models.index(item.against)))
 
 
-def comparison_table(comparisons: list[Comparison]) -> pl.DataFrame:
-    """The differences as a table, one row per metric and other model."""
-    return pl.DataFrame(
-        [
-            {
-                "metric": item.metric.name,
-                "label": item.metric.label,
-                "role": item.role,
-                "against": item.against,
-                "margin": item.margin,
-                "state": item.state,
-                "detectable_effect": item.detectable,
-                "difference": item.interval.mean,
-                **_numbers(item.interval),
-            }
-            for item in comparisons
-        ],
-        schema=COMPARISONS_SCHEMA,
+def _role(metric: Metric, against: str, models: list[str], settings: GateSettings) -> Role:
+    if metric.name in settings.primary_metrics:
+        return "primary"
+    if metric.name not in settings.margins:
+        return "shown"
+    # How far a policy may go is counted from the base model; its answers stand against those of the model in use.
+    if metric.name in (KL_PER_TOKEN, KL_PER_SEQUENCE):
+        return "guard" if against == BASE else "shown"
+    return "guard" if metric.kind == "level" or against == models[-2] else "shown"
+
+
+def _enough(metric: Metric, interval: Interval, settings: GateSettings) -> bool:
+    if metric.probe:
+        return interval.pairs >= MIN_PROBES
+    return interval.pairs >= settings.min_pairs and interval.contributors >= settings.min_contributors
+
+
+def _level_comparison(
+    metric: Metric,
+    wide: pl.DataFrame,
+    against: str,
+    models: list[str],
+    primaries: int,
+    settings: GateSettings,
+    look: int,
+) -> Comparison:
+    role = _role(metric, against, models, settings)
+    confidence = 1 - (1 - settings.confidence) / primaries if role == "primary" else settings.confidence
+    difference = pl.col(CANDIDATE) - pl.col(against)
+    interval = pair_interval(wide, difference, confidence, settings)
+    found = Comparison(
+        metric,
+        role,
+        against,
+        interval,
+        settings.margins.get(metric.name, 0.0),
+        detectable_effect(interval, settings.power),
+        _enough(metric, interval, settings),
     )
+    if role != "primary":
+        return found
+    values = metric.better * wide.select(difference).to_series().to_numpy()
+    bets = scaled(contributor_means(values, wide["contributor"].to_numpy()), metric.scale)
+    threshold = primaries * float(threshold_at(look, 1 - settings.confidence))
+    return replace(found, e_value=float(e_value(bets)), detectable=_reach(found, bets, threshold, settings))
+
+
+def _reach(found: Comparison, bets: np.ndarray, threshold: float, settings: GateSettings) -> float | None:
+    """The smallest improvement that both the interval and the e-value would have shown with the power asked for."""
+    shift = sufficient_shift(bets, threshold)
+    if found.detectable is None or shift is None:
+        return None
+    from scipy import stats
+
+    error = found.interval.standard_error or 0.0
+    more = float(stats.t.ppf(settings.power, found.interval.contributors - 1)) * error
+    return max(found.detectable, shift * found.metric.scale + more)
+
+
+def _between(
+    scores: pl.DataFrame,
+    against: str,
+    models: list[str],
+    settings: GateSettings,
+    found: dict[tuple[str, str], Comparison],
+) -> list[Comparison]:
+    answers = answer_pairs(scores, against)
+    if answers.is_empty():
+        return []
+    nearer = found.get((LENGTH_DEVIATION, against))
+    excused = nearer is not None and nearer.bounds is not None and nearer.bounds[0] > 0
+    compared = []
+    for metric in METRICS:
+        if metric.kind == "level":
+            continue
+        measure = length_drift if metric.name == LENGTH_DRIFT else length_controlled_wins
+        interval = measure(answers, settings.confidence, settings)
+        compared.append(
+            Comparison(
+                metric,
+                _role(metric, against, models, settings),
+                against,
+                interval,
+                settings.margins.get(metric.name, 0.0),
+                detectable_effect(interval, settings.power),
+                _enough(metric, interval, settings),
+                excused=metric.name == LENGTH_DRIFT and excused,
+            )
+        )
+    return compared

@@ -6,7 +6,7 @@ scipy.stats takes a second to import, so it is imported where it is used: the Da
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,16 @@ class Interval:
     confidence: float
 
 
-def _ratio_of_sums(sums: NDArray[Any], counts: NDArray[Any], axis: int) -> NDArray[Any]:
-    return np.asarray(sums.sum(axis=axis) / counts.sum(axis=axis))
+class Statistic(Protocol):
+    """A number from the sums of each contributor's quantities, vectorized over every axis but the given one."""
+
+    def __call__(self, *sums: NDArray[Any], axis: int) -> NDArray[Any]:
+        """The number of every line of contributors along `axis`."""
+
+
+def _ratio_of_sums(*sums: NDArray[Any], axis: int) -> NDArray[Any]:
+    values, counts = sums
+    return np.asarray(values.sum(axis=axis) / counts.sum(axis=axis))
 
 
 def _expanded(confidence: float, clusters: int) -> float:
@@ -68,11 +76,54 @@ def clustered_interval(
     mean = float(sums.sum() / counts.sum())
     if clusters < 2:
         return Interval(mean, None, None, None, len(values), clusters, confidence)
+    low, high = _bootstrap((sums, counts), _ratio_of_sums, confidence, resamples, seed)
+    residuals = sums - mean * counts
+    error = float(np.sqrt(clusters / (clusters - 1) * np.square(residuals).sum()) / counts.sum())
+    return Interval(mean, low, high, error, len(values), clusters, confidence)
+
+
+def clustered_statistic(
+    rows: NDArray[np.float64],
+    contributors: NDArray[Any],
+    statistic: Statistic,
+    *,
+    confidence: float,
+    resamples: int,
+    seed: int,
+) -> Interval:
+    """Any statistic of sums over pairs, with a bootstrap interval that resamples whole contributors.
+
+    Args:
+        rows: (pairs, quantities): what is summed, one line per pair.
+        contributors: who the pair is from, same length.
+        statistic: of the sums, one array per quantity and `axis`, the axis of the contributors that it sums over.
+        confidence: of the two-sided interval.
+        resamples: how often the contributors are drawn anew.
+        seed: of these draws.
+    """
+    _, codes = np.unique(contributors, return_inverse=True)
+    order = np.lexsort((*rows.T, codes))
+    sums = tuple(np.bincount(codes[order], column[order]) for column in rows.T)
+    clusters = len(sums[0])
+    value = float(statistic(*sums, axis=-1))
+    if clusters < 2:
+        return Interval(value, None, None, None, len(rows), clusters, confidence)
+    low, high = _bootstrap(sums, statistic, confidence, resamples, seed)
+    left_out = ~np.eye(clusters, dtype=bool)
+    jackknife = statistic(*(np.where(left_out, column, 0.0) for column in sums), axis=-1)
+    error = float(np.sqrt((clusters - 1) / clusters * np.square(jackknife - jackknife.mean()).sum()))
+    return Interval(value, low, high, error, len(rows), clusters, confidence)
+
+
+def _bootstrap(
+    sums: tuple[NDArray[Any], ...], statistic: Statistic, confidence: float, resamples: int, seed: int
+) -> tuple[float, float]:
     from scipy import stats
 
+    clusters = len(sums[0])
     drawn = stats.bootstrap(
-        (sums, counts),
-        _ratio_of_sums,
+        sums,
+        statistic,
         paired=True,
         vectorized=True,
         method="percentile",
@@ -82,9 +133,7 @@ def clustered_interval(
         rng=np.random.default_rng(seed),
     )
     low, high = drawn.confidence_interval
-    residuals = sums - mean * counts
-    error = float(np.sqrt(clusters / (clusters - 1) * np.square(residuals).sum()) / counts.sum())
-    return Interval(mean, float(low), float(high), error, len(values), clusters, confidence)
+    return float(low), float(high)
 
 
 def detectable_effect(interval: Interval, power: float) -> float | None:

@@ -1,7 +1,8 @@
 """Whether a candidate is promoted: the rules, and the reason in words.
 
 A candidate passes when at least one primary metric is credibly better than the incumbent's (the base model's where
-there is no incumbent) and nothing is credibly or apparently worse than the incumbent or the base model.
+there is no incumbent), the evidence for it suffices for this look, and nothing is credibly or apparently worse than the
+incumbent or the base model: no other primary metric, no guard, no family of the regression suite.
 """
 
 from __future__ import annotations
@@ -10,19 +11,21 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from grpo_pipeline.gates.comparisons import (
-    Comparison,
-    checked_scores,
-    compare,
-    comparison_table,
-    levels,
-    models_in,
-)
+from grpo_pipeline.gates.comparisons import Comparison, compare
+from grpo_pipeline.gates.evidence import Evidence, threshold_at
 from grpo_pipeline.gates.metrics import BASE, INCUMBENT, NON_FINITE
+from grpo_pipeline.gates.reasons import (
+    MODEL_WORDS,
+    improvement_shown,
+    in_words,
+    nothing_shown,
+    too_little_evidence,
+    too_small,
+)
+from grpo_pipeline.gates.scores import WEEK, checked_scores, models_in, on_held_out
 from grpo_pipeline.gates.settings import GateSettings
+from grpo_pipeline.gates.tables import comparison_table, levels, weekly_table
 from grpo_pipeline.verdict import Status, Verdict
-
-MODEL_WORDS = {BASE: "the base model", INCUMBENT: "the incumbent", "candidate": "the candidate"}
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,19 @@ class PromotionVerdict:
     status: Status
     reason: str
     table: pl.DataFrame
-    """Every metric's level for every model, see `comparisons.levels`."""
+    """Every metric's level for every model, see `tables.levels`."""
     comparisons: pl.DataFrame
-    """Every difference candidate minus other model, see `comparisons.comparison_table`."""
+    """Every difference candidate minus other model, see `tables.comparison_table`."""
+    by_week: pl.DataFrame
+    """The primary differences by week of the pairs, see `tables.weekly_table`."""
+    evidence: Evidence | None
+    """Against the incumbent, over all primary metrics; None where none could be judged."""
     minimum_detectable_effect: dict[str, float | None]
-    """Per primary metric: the smallest improvement over the incumbent that this sample could have shown."""
+    """Per primary and guard metric: the smallest difference to the incumbent that this sample could have shown."""
     pairs: int
     contributors: int
+    weeks: int
+    """How many weeks the held-out pairs are from; 0 where that is not known."""
 
     @property
     def verdict(self) -> Verdict:
@@ -46,128 +55,123 @@ class PromotionVerdict:
         return Verdict(self.status, self.reason)
 
 
-def promotion_verdict(scores: pl.DataFrame, settings: GateSettings) -> PromotionVerdict:
+@dataclass(frozen=True)
+class _Case:
+    """Everything that one decision rests on."""
+
+    scores: pl.DataFrame
+    comparisons: list[Comparison]
+    incumbent: str
+    evidence: Evidence | None
+    pairs: int
+    contributors: int
+    settings: GateSettings
+
+    @property
+    def primaries(self) -> list[Comparison]:
+        """The comparisons of which one must show an improvement."""
+        return [item for item in self.comparisons if item.role == "primary" and item.against == self.incumbent]
+
+
+def promotion_verdict(scores: pl.DataFrame, settings: GateSettings, look: int = 1) -> PromotionVerdict:
     """Decide whether the candidate replaces the incumbent.
 
     Args:
-        scores: columns pair_id, contributor, model (base, incumbent, candidate), metric, value, sample, in any order.
+        scores: columns pair_id, contributor, model (base, incumbent, candidate), metric, value, sample and, where it is
+            known, week, in any order of rows.
         settings: which metrics decide, with what confidence and margins.
+        look: which evaluation against this incumbent it is, from 1; later looks need more evidence.
 
     Raises:
         PipelineError: the scores lack a column, a model, or a model's scores on some pairs.
     """
     scores = checked_scores(scores)
-    comparisons = compare(scores, settings)
-    pairs = scores["pair_id"].n_unique()
-    contributors = scores.select(pl.coalesce("contributor", "pair_id")).to_series().n_unique()
+    held_out = on_held_out(scores)
+    comparisons = compare(scores, settings, look)
     incumbent = INCUMBENT if INCUMBENT in models_in(scores) else BASE
-    status, reason = _decide(scores, comparisons, incumbent, (pairs, contributors), settings)
+    pairs = held_out["pair_id"].n_unique()
+    contributors = held_out.select(pl.coalesce("contributor", "pair_id")).to_series().n_unique()
+    evidence = _evidence(comparisons, incumbent, look, settings)
+    case = _Case(scores, comparisons, incumbent, evidence, pairs, contributors, settings)
+    status, reason = _decide(case)
+    gates = [item for item in comparisons if item.role != "shown"]
     return PromotionVerdict(
         status,
         reason,
         levels(scores, settings),
         comparison_table(comparisons),
-        {item.metric.name: item.detectable for item in comparisons if _decides(item, incumbent)},
+        weekly_table(scores, settings),
+        evidence,
+        # Against the base model where that alone is the gate; the incumbent's number is the later one and stays.
+        {item.metric.name: item.detectable for item in gates},
         pairs,
         contributors,
+        held_out[WEEK].drop_nulls().n_unique(),
     )
 
 
-def _decides(item: Comparison, incumbent: str) -> bool:
-    return item.role == "primary" and item.against == incumbent
+def _evidence(comparisons: list[Comparison], incumbent: str, look: int, settings: GateSettings) -> Evidence | None:
+    """The mean of the e-values, which is one too: against "no primary metric is better"."""
+    judged = [
+        item.e_value
+        for item in comparisons
+        if item.against == incumbent and item.e_value is not None and item.state != "too few"
+    ]
+    if not judged:
+        return None
+    return Evidence(sum(judged) / len(judged), float(threshold_at(look, 1 - settings.confidence)), look)
 
 
-def _decide(
-    scores: pl.DataFrame,
-    comparisons: list[Comparison],
-    incumbent: str,
-    size: tuple[int, int],
-    settings: GateSettings,
-) -> tuple[Status, str]:
-    broken = _non_finite(scores)
-    if broken:
-        return "fail", broken
-    too_small = _too_small(*size, settings)
-    if too_small:
-        return "inconclusive", too_small
-    worse = [item for item in comparisons if item.state == "worse"]
-    if worse:
-        return "fail", "Credibly worse: " + "; ".join(_in_words(item) for item in worse) + "."
-    improved = [item for item in comparisons if _decides(item, incumbent) and item.state == "better"]
-    if not improved:
-        return "inconclusive", _nothing_shown(comparisons, incumbent, settings)
-    doubts = [item for item in comparisons if item.state == "doubtful"]
-    below_base = [item for item in comparisons if item.against == BASE and item.gain < 0 and _metric_in(item, improved)]
-    if doubts or below_base:
-        better = ", ".join(item.metric.label for item in improved)
-        doubted = "; ".join(_in_words(item) for item in doubts + below_base)
-        return "inconclusive", f"Better in {better}, but possibly worse elsewhere: {doubted}."
-    shown = "; ".join(_in_words(item) for item in improved)
-    return "pass", f"Credibly better: {shown}. Nothing is worse by more than its margin."
+def _decide(case: _Case) -> tuple[Status, str]:
+    for rule in (_broken, _small, _worse, _unimproved, _doubted):
+        found = rule(case)
+        if found:
+            return found
+    return "pass", improvement_shown(_improved(case), case.comparisons, case.evidence, case.incumbent, case.settings)
 
 
-def _metric_in(item: Comparison, others: list[Comparison]) -> bool:
-    return any(item.metric == other.metric for other in others)
+def _improved(case: _Case) -> list[Comparison]:
+    return [item for item in case.primaries if item.state == "better"]
 
 
-def _non_finite(scores: pl.DataFrame) -> str | None:
+def _broken(case: _Case) -> tuple[Status, str] | None:
     counted = (pl.col("metric") == NON_FINITE) & (pl.col("value") > 0)
-    bad = scores.filter(counted | pl.col("value").is_nan() | pl.col("value").is_infinite())
+    bad = case.scores.filter(counted | pl.col("value").is_nan() | pl.col("value").is_infinite())
     if bad.is_empty():
         return None
     counts = bad.group_by("model").agg(pl.col("pair_id").n_unique()).sort("model")
     named = " and ".join(f"{MODEL_WORDS[model]} on {count}" for model, count in counts.iter_rows())
-    return f"Values that are not finite numbers: {named} of {scores['pair_id'].n_unique()} held-out pairs."
+    return "fail", f"Values that are not finite numbers: {named} of {case.pairs} held-out pairs."
 
 
-def _too_small(pairs: int, contributors: int, settings: GateSettings) -> str | None:
-    if pairs >= settings.min_pairs and contributors >= settings.min_contributors:
+def _small(case: _Case) -> tuple[Status, str] | None:
+    said = too_small(case.pairs, case.contributors, case.settings)
+    return ("inconclusive", said) if said else None
+
+
+def _worse(case: _Case) -> tuple[Status, str] | None:
+    worse = [item for item in case.comparisons if item.state == "worse"]
+    return ("fail", "Credibly worse: " + "; ".join(in_words(item) for item in worse) + ".") if worse else None
+
+
+def _unimproved(case: _Case) -> tuple[Status, str] | None:
+    improved = _improved(case)
+    if not improved or case.evidence is None:
+        return "inconclusive", nothing_shown(case.primaries, case.incumbent, case.settings)
+    if not case.evidence.enough:
+        return "inconclusive", too_little_evidence(improved, case.evidence, case.primaries, case.settings)
+    return None
+
+
+def _doubted(case: _Case) -> tuple[Status, str] | None:
+    improved = _improved(case)
+    names = {item.metric.name for item in improved}
+    below_base = [
+        item for item in case.comparisons if item.against == BASE and item.gain < 0 and item.metric.name in names
+    ]
+    doubts = [item for item in case.comparisons if item.state == "doubtful"] + below_base
+    if not doubts:
         return None
-    return (
-        f"Only {_count(pairs, 'held-out pair')} of {_count(contributors, 'contributor')}: "
-        f"at least {settings.min_pairs} pairs of {settings.min_contributors} contributors are needed to decide."
-    )
-
-
-def _nothing_shown(comparisons: list[Comparison], incumbent: str, settings: GateSettings) -> str:
-    primaries = [item for item in comparisons if _decides(item, incumbent)]
-    judged = [item for item in primaries if item.state != "too few"]
-    if not judged:
-        most = max((item.interval.pairs for item in primaries), default=0)
-        return (
-            f"No primary metric could be judged: the best covered has {_count(most, 'pair')}, and at least "
-            f"{settings.min_pairs} pairs of {settings.min_contributors} contributors are needed."
-        )
-    differences = "; ".join(_in_words(item) for item in judged)
-    reach = "; ".join(_reach(item) for item in judged)
-    return (
-        f"No credible improvement over {MODEL_WORDS[incumbent]}: {differences}. "
-        f"Smallest improvement that this sample shows with {settings.power:.0%} probability: {reach}."
-    )
-
-
-def _reach(item: Comparison) -> str:
-    if item.detectable is None:
-        return f"{item.metric.label} cannot be said, both models scored the same on every pair"
-    return f"{item.metric.label} {_number(item.detectable)}"
-
-
-def _in_words(item: Comparison) -> str:
-    interval = item.interval
-    if interval.low is None or interval.high is None:
-        bounds = "no interval"
-    else:
-        ends = f"{_number(interval.low, True)} to {_number(interval.high, True)}"
-        bounds = f"{100 * interval.confidence:.4g} % interval {ends}"
-    return (
-        f"{item.metric.label} {_number(interval.mean, True)} against {MODEL_WORDS[item.against]} "
-        f"({bounds}, {_count(interval.pairs, 'pair')} of {_count(interval.contributors, 'contributor')})"
-    )
-
-
-def _number(value: float, signed: bool = False) -> str:
-    return f"{value:{'+' if signed else ''}.3g}" if value else "0"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    better = ", ".join(item.metric.label for item in improved)
+    doubted = "; ".join(in_words(item) for item in doubts)
+    return "inconclusive", f"Better in {better}, but possibly worse elsewhere: {doubted}."

@@ -107,7 +107,8 @@ def samples_of_deleted_pairs_are_erased(project: Project, feedback_ids: list[str
 
 
 def pair_ids_in(folder: Path) -> set[str]:
-    return {pair for path in folder.glob("*.parquet") for pair in pl.read_parquet(path, columns=["pair_id"])["pair_id"]}
+    ids = {pair for path in folder.glob("*.parquet") for pair in pl.read_parquet(path, columns=["pair_id"])["pair_id"]}
+    return {pair for pair in ids if not pair.startswith("probe_")}
 
 
 def too_few_new_pairs_carry_the_incumbent_forward(project: Project) -> None:

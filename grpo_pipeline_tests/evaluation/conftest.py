@@ -39,6 +39,7 @@ def letter_pairs(count: int, seed: int, contributors: int = 12) -> pl.DataFrame:
         rows.append(
             {
                 "id": f"pair-{seed}-{index:03d}",
+                "week": f"2026-10-{5 + 7 * (index % 3):02d}",
                 "contributor": f"contributor-{index % contributors}",
                 "prompt": message("user", f"Describe {words(WANTED + UNWANTED, source, 1 + index % 4)}."),
                 "chosen": message("assistant", chosen),
@@ -93,7 +94,15 @@ def held_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(home: Path, held_out: Path, learned: Path, base: BaseModel, tmp_path: Path) -> EvaluationRun:
-    settings = EvaluationSettings(max_new_tokens=12, answers_per_prompt=2, batch_size=9, resamples=500)
+    # A random base model is near the uniform distribution, far from anything that was learned.
+    settings = EvaluationSettings(
+        max_new_tokens=12,
+        answers_per_prompt=2,
+        batch_size=9,
+        resamples=500,
+        kl_per_token=6.0,
+        regression_items=0,
+    )
     return EvaluationRun(
         held_out=held_out,
         output_dir=tmp_path / "evaluation",

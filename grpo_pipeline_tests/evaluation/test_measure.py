@@ -19,6 +19,8 @@ from grpo_pipeline.training.prefill import prefill
 SIZES = Sizes(
     max_pairs=24,
     answers_per_prompt=2,
+    kl_answers=1,
+    regression_items=0,
     max_new_tokens=10,
     max_prompt_tokens=512,
     max_scored_tokens=256,

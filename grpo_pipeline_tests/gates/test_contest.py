@@ -3,10 +3,10 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from grpo_pipeline.gates.comparisons import COMPARISONS_SCHEMA, LEVELS_SCHEMA
 from grpo_pipeline.gates.contest import choose, contest_markdown, contest_table, hold_contest, shared_confidence
 from grpo_pipeline.gates.report import contest_json, verdict_json
 from grpo_pipeline.gates.settings import GateSettings
+from grpo_pipeline.gates.tables import COMPARISONS_SCHEMA, LEVELS_SCHEMA
 from grpo_pipeline.gates.verdict import PromotionVerdict, promotion_verdict
 from grpo_pipeline.verdict import Status
 from grpo_pipeline_tests.gates.simulated import simulated_scores

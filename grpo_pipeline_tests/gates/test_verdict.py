@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -246,3 +247,162 @@ def test_a_verdict_is_read_back_from_its_file_as_it_was() -> None:
 def test_reading_verdicts_does_not_load_the_statistics_library() -> None:
     code = "import sys, grpo_pipeline.gates.report; print('scipy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_the_verdict_says_how_much_evidence_there_is_and_how_much_this_look_needs() -> None:
+    found = decide({"contrastive_similarity": 0.3})
+    assert found.evidence is not None
+    assert found.evidence.enough
+    assert f"needed {found.evidence.threshold:.3g} at look 1" in found.reason
+    assert "Smallest improvement that this sample shows with 80% probability" in found.reason
+
+
+def test_an_improvement_that_sufficed_at_the_first_look_does_not_at_a_late_one() -> None:
+    scores = simulated_scores(1, shifts={"candidate": {"contrastive_similarity": 0.15}}, contributor_spread=0.03)
+    assert promotion_verdict(scores, SETTINGS, look=1).status == "pass"
+    late = promotion_verdict(scores, SETTINGS, look=50)
+    assert late.status == "inconclusive"
+    assert "not by enough for look 50 at this incumbent" in late.reason
+    assert late.evidence is not None
+    assert not late.evidence.enough
+
+
+def test_later_looks_can_only_show_larger_improvements() -> None:
+    scores = simulated_scores(1, contributors=40)
+    first, late = (promotion_verdict(scores, SETTINGS, look=look).minimum_detectable_effect for look in (1, 30))
+    assert first["contrastive_similarity"] < late["contrastive_similarity"]
+    assert first["truncated"] == late["truncated"] > 0
+
+
+def test_a_guard_that_too_few_answers_have_is_called_unproven_in_a_pass() -> None:
+    few = (pl.col("metric") != "tool_call_accuracy") | pl.col("pair_id").str.starts_with("pair-0-")
+    scores = simulated_scores(1, shifts={"candidate": {"contrastive_similarity": 0.3, "tool_call_accuracy": 0.2}})
+    found = promotion_verdict(scores.filter(few), SETTINGS)
+    assert found.status == "pass"
+    assert "Too few answers to show the same of tool-call accuracy" in found.reason
+
+
+def test_a_guard_that_the_sample_could_have_shown_to_be_kept_must_be_shown_to_be_kept() -> None:
+    # Every contributor's truncation rises by just less than the margin: nothing is credibly beyond it, yet with an
+    # interval this narrow a model that is as good would have been shown to be.
+    rise = {"contrastive_similarity": 0.3, "truncated": 0.048}
+    scores = simulated_scores(3, shifts={"candidate": rise}, contributor_spread=0.0, pair_spread=0.02)
+    found = promotion_verdict(scores, SETTINGS)
+    row = found.comparisons.row(
+        by_predicate=(pl.col("metric") == "truncated") & (pl.col("against") == "incumbent"), named=True
+    )
+    assert row["high"] > row["margin"] > row["difference"]
+    assert row["state"] == "doubtful"
+    assert found.status == "inconclusive"
+
+
+def with_answers(scores: pl.DataFrame, lengths: Mapping[str, float], words: Mapping[str, float]) -> pl.DataFrame:
+    """The scores with the tokens and the word similarity of every sampled answer, around a mean per model."""
+    source = np.random.default_rng(4)
+    answers = scores.filter(pl.col("metric") == "truncated")
+    added = []
+    for metric, means, spread in (("answer_tokens", lengths, 4.0), ("word_similarity", words, 0.05)):
+        for model, mean in means.items():
+            own = answers.filter(pl.col("model") == model)
+            values = source.normal(mean, spread, own.height)
+            added.append(own.with_columns(metric=pl.lit(metric), value=pl.Series(values)))
+    return pl.concat([scores, *added])
+
+
+def state_of(found: PromotionVerdict, metric: str, against: str) -> str:
+    here = (pl.col("metric") == metric) & (pl.col("against") == against)
+    return found.comparisons.row(by_predicate=here, named=True)["state"]
+
+
+@pytest.mark.parametrize("against", ["base", "incumbent"])
+def test_answers_much_longer_than_those_of_the_model_in_use_fail(against: str) -> None:
+    models = ("base", "candidate") if against == "base" else ("base", "incumbent", "candidate")
+    scores = simulated_scores(1, shifts={"candidate": {"contrastive_similarity": 0.3}}, models=models)
+    longer = {name: 80.0 if name == "candidate" else 40.0 for name in models}
+    found = promotion_verdict(with_answers(scores, longer, dict.fromkeys(models, 0.5)), SETTINGS)
+    assert found.status == "fail"
+    assert "length drift +" in found.reason
+    assert state_of(found, "length_drift", against) == "worse"
+
+
+def test_longer_answers_are_no_fault_where_the_corrections_are_longer_too() -> None:
+    shifts = {"candidate": {"contrastive_similarity": 0.3, "length_deviation": -0.4}}
+    scores = simulated_scores(1, shifts=shifts, models=TWO_MODELS)
+    found = promotion_verdict(
+        with_answers(scores, {"base": 40.0, "candidate": 80.0}, {"base": 0.5, "candidate": 0.7}), SETTINGS
+    )
+    assert found.status == "pass"
+    assert state_of(found, "length_drift", "base") == "kept"
+
+
+def test_answers_that_share_fewer_words_with_the_corrections_at_equal_lengths_fail() -> None:
+    scores = simulated_scores(1, shifts={"candidate": {"contrastive_similarity": 0.3}}, models=TWO_MODELS)
+    found = promotion_verdict(
+        with_answers(scores, {"base": 40.0, "candidate": 40.0}, {"base": 0.5, "candidate": 0.4}), SETTINGS
+    )
+    assert found.status == "fail"
+    assert "length-controlled wins -" in found.reason
+
+
+def with_level(scores: pl.DataFrame, metric: str, means: Mapping[str, float], items: int | None = None) -> pl.DataFrame:
+    """The scores with one more metric; of so many probes instead of the pairs where that is given."""
+    source = np.random.default_rng(5)
+    one_each = scores.filter(pl.col("metric") == "preference_accuracy")
+    if items:
+        name = pl.format("probe {}", pl.int_range(pl.len()))
+        one_each = pl.concat(
+            [
+                one_each.filter(pl.col("model") == model)
+                .head(items)
+                .with_columns(pair_id=name, contributor=pl.lit(None, pl.String))
+                for model in means
+            ]
+        )
+    added = [
+        own.with_columns(
+            metric=pl.lit(metric), value=pl.Series(np.clip(source.normal(means[model], 0.1, own.height), 0, None))
+        )
+        for model in means
+        for own in [one_each.filter(pl.col("model") == model)]
+    ]
+    return pl.concat([scores, *added])
+
+
+@pytest.mark.parametrize(("nats", "status"), [(0.5, "pass"), (5.0, "fail")])
+def test_a_policy_may_move_from_the_base_model_as_far_as_its_budget(nats: float, status: str) -> None:
+    scores = simulated_scores(1, shifts={"candidate": {"contrastive_similarity": 0.3}})
+    moved = {"base": 0.0, "incumbent": 9.0, "candidate": nats}
+    found = promotion_verdict(with_level(scores, "kl_per_token", moved), SETTINGS)
+    assert found.status == status
+    assert state_of(found, "kl_per_token", "incumbent") == "shown"
+    assert state_of(found, "kl_per_token", "base") == ("kept" if status == "pass" else "worse")
+
+
+def test_a_family_of_probes_that_got_worse_refuses_and_is_named() -> None:
+    scores = simulated_scores(1, shifts={"candidate": {"contrastive_similarity": 0.3}}, models=TWO_MODELS)
+    found = promotion_verdict(with_level(scores, "probe_flattery", {"base": 0.9, "candidate": 0.3}, items=20), SETTINGS)
+    assert found.status == "fail"
+    assert "Credibly worse: probe: flattery -0." in found.reason
+    assert "20 items)" in found.reason
+    assert found.pairs == 45
+
+
+def test_too_few_probes_of_a_family_refuse_nothing_that_is_small() -> None:
+    scores = simulated_scores(1, shifts={"candidate": {"contrastive_similarity": 0.3}}, models=TWO_MODELS)
+    found = promotion_verdict(with_level(scores, "probe_format", {"base": 0.9, "candidate": 0.85}, items=3), SETTINGS)
+    assert found.status == "pass"
+    assert state_of(found, "probe_format", "base") == "unproven"
+
+
+def test_held_out_pairs_are_pooled_over_weeks_and_shown_by_week() -> None:
+    scores = simulated_scores(1, shifts={"candidate": {"contrastive_similarity": 0.3}})
+    contributor = pl.col("contributor").str.strip_prefix("contributor-").cast(pl.Int64)
+    weeks = pl.when(contributor < 5).then(pl.lit("2026-10-05")).otherwise(pl.lit("2026-10-12"))
+    found = promotion_verdict(scores.with_columns(week=weeks), SETTINGS)
+    assert found.weeks == 2
+    here = found.by_week.filter(pl.col("metric") == "contrastive_similarity", pl.col("against") == "incumbent")
+    assert here.select("week", "pairs", "contributors").rows() == [("2026-10-05", 15, 5), ("2026-10-12", 30, 10)]
+    whole = found.comparisons.filter(pl.col("metric") == "contrastive_similarity", pl.col("against") == "incumbent")
+    assert (here["difference"] * here["pairs"]).sum() / 45 == pytest.approx(whole["difference"].item())
+    assert "Pooled over 2 weeks" in verdict_markdown(found)
+    assert promotion_verdict(scores, SETTINGS).weeks == 0
