@@ -58,6 +58,7 @@ def evaluate(run: EvaluationRun, watcher: Watcher) -> Verdict:
     done = _finished(run.output_dir / EVALUATION, whole)
     if done:
         return done
+    held_out_pairs = pl.scan_parquet(run.held_out).select(pl.len()).collect().item()
     encoded = _encode(read_pairs(run.held_out, sizes.max_pairs), players, sizes)
     kept = next(iter(encoded.pairs.values()))
     watcher.note(f"Evaluating {', '.join(identities)} on {len(kept)} held-out pairs; {encoded.left_out} are too long")
@@ -75,6 +76,7 @@ def evaluate(run: EvaluationRun, watcher: Watcher) -> Verdict:
     content = {
         **contest_json(contest),
         "too_long": encoded.left_out,
+        "over_the_cap": max(0, held_out_pairs - sizes.max_pairs),
         "models": identities,
         "sizes": sizes.model_dump(),
         "key": whole,

@@ -23,6 +23,8 @@ STAKES = 64
 LOOKS_A_YEAR = 52
 # The share of the mixture that bets all: with eight contributors only a bold bet reaches the threshold at all.
 ALL_IN = 0.25
+# An e-value is capped at this power of e, about 10 ** 13, far above every threshold.
+MOST_LOG = 30.0
 # Halvings of the range in which the smallest sufficient shift is sought.
 HALVINGS = 20
 
@@ -72,9 +74,15 @@ def e_value(differences: NDArray[np.float64]) -> NDArray[np.float64]:
         differences: (..., contributors), each between -1 and 1 and independent of the others; NaN is nobody.
     """
     known = np.nan_to_num(differences)
-    bold = np.prod(1.0 + known, axis=-1)
-    careful = np.prod(1.0 + _stakes()[:, None] * known[..., None, :], axis=-1).mean(axis=-1)
+    bold = _winnings(known)
+    careful = _winnings(_stakes()[:, None] * known[..., None, :]).mean(axis=-1)
     return np.asarray(ALL_IN * bold + (1.0 - ALL_IN) * careful)
+
+
+def _winnings(bets: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What a bet of 1 has become after all contributors, along the last axis; capped, as it grows exponentially."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.exp(np.minimum(np.log1p(bets).sum(axis=-1), MOST_LOG)))
 
 
 def _stakes() -> NDArray[np.float64]:

@@ -38,14 +38,14 @@ class PromotionVerdict:
     """Every metric's level for every model, see `tables.levels`."""
     comparisons: pl.DataFrame
     """Every difference candidate minus other model, see `tables.comparison_table`."""
-    by_week: pl.DataFrame
-    """The primary differences by week of the pairs, see `tables.weekly_table`."""
-    evidence: Evidence | None
-    """Against the incumbent, over all primary metrics; None where none could be judged."""
     minimum_detectable_effect: dict[str, float | None]
     """Per primary and guard metric: the smallest difference to the incumbent that this sample could have shown."""
     pairs: int
     contributors: int
+    by_week: pl.DataFrame
+    """The primary differences by week of the pairs, see `tables.weekly_table`."""
+    evidence: Evidence | None
+    """Against the incumbent, over all primary metrics; None where none could be judged."""
     weeks: int
     """How many weeks the held-out pairs are from; 0 where that is not known."""
 
@@ -100,12 +100,12 @@ def promotion_verdict(scores: pl.DataFrame, settings: GateSettings, look: int = 
         reason,
         levels(scores, settings),
         comparison_table(comparisons),
-        weekly_table(scores, settings),
-        evidence,
         # Against the base model where that alone is the gate; the incumbent's number is the later one and stays.
         {item.metric.name: item.detectable for item in gates},
         pairs,
         contributors,
+        weekly_table(scores, settings),
+        evidence,
         held_out[WEEK].drop_nulls().n_unique(),
     )
 

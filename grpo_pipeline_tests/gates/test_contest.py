@@ -6,12 +6,13 @@ import pytest
 from grpo_pipeline.gates.contest import choose, contest_markdown, contest_table, hold_contest, shared_confidence
 from grpo_pipeline.gates.report import contest_json, verdict_json
 from grpo_pipeline.gates.settings import GateSettings
-from grpo_pipeline.gates.tables import COMPARISONS_SCHEMA, LEVELS_SCHEMA
+from grpo_pipeline.gates.tables import COMPARISONS_SCHEMA, LEVELS_SCHEMA, WEEKS_SCHEMA
 from grpo_pipeline.gates.verdict import PromotionVerdict, promotion_verdict
 from grpo_pipeline.verdict import Status
 from grpo_pipeline_tests.gates.simulated import simulated_scores
 
 SETTINGS = GateSettings(resamples=500)
+UNDATED = (pl.DataFrame(schema=WEEKS_SCHEMA), None, 0)
 METHODS = {"sft": "sft", "dpo": "dpo", "grpo_after_warm_start": "candidate"}
 
 
@@ -28,7 +29,7 @@ def verdict(status: Status, gain: float, against: str = "incumbent") -> Promotio
         "contributors": 10,
     }
     comparisons = pl.DataFrame([row], schema=COMPARISONS_SCHEMA)
-    return PromotionVerdict(status, "Because.", pl.DataFrame(schema=LEVELS_SCHEMA), comparisons, {}, 50, 10)
+    return PromotionVerdict(status, "Because.", pl.DataFrame(schema=LEVELS_SCHEMA), comparisons, {}, 50, 10, *UNDATED)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_the_best_that_passes_is_taken_and_the_simpler_one_where_they_gain_the_s
 def test_a_gain_over_the_incumbent_counts_and_one_over_base_only_where_there_is_no_incumbent() -> None:
     both = verdict("pass", 0.1)
     more = pl.concat([verdict("pass", 0.9, "base").comparisons, both.comparisons])
-    first = PromotionVerdict("pass", "Because.", both.table, more, {}, 50, 10)
+    first = PromotionVerdict("pass", "Because.", both.table, more, {}, 50, 10, *UNDATED)
     assert choose({"sft": first, "dpo": verdict("pass", 0.2)}, "preference_accuracy") == "dpo"
     assert choose({"sft": verdict("pass", 0.1, "base"), "dpo": verdict("pass", 0.2, "base")}, "preference_accuracy")
 

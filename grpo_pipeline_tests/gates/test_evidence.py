@@ -101,3 +101,9 @@ def test_the_sufficient_shift_is_where_the_threshold_is_just_reached() -> None:
     centred = spread - spread.mean()
     assert e_value(np.clip(centred + shift + 1e-6, -1, 1)) >= 80 > e_value(np.clip(centred + shift - 1e-3, -1, 1))
     assert sufficient_shift(spread[:3], 80) is None
+
+
+def test_overwhelming_evidence_is_a_finite_number_and_one_total_loss_ends_only_the_boldest_bet() -> None:
+    assert 1e12 < e_value(np.ones(5000)) < 1e14
+    assert 0 < e_value(np.array([-1.0])) < 1
+    assert e_value(np.array([-1.0, *np.ones(40)])) > 1e6
