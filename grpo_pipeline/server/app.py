@@ -17,9 +17,11 @@ from grpo_pipeline.server.metrics import Metrics
 from grpo_pipeline.server.middleware import BodyLimit, Watch
 from grpo_pipeline.server.models.routes import model_routes
 from grpo_pipeline.server.problems import Problem, add_problem_handlers, documented
+from grpo_pipeline.server.ranking.routes import ranking_routes
 from grpo_pipeline.server.services import open_services
 from grpo_pipeline.server.settings import ServerSettings
 from grpo_pipeline.server.statistics.routes import statistics_routes
+from grpo_pipeline.server.training.routes import training_routes
 
 TITLE = "grpo_pipeline"
 SUMMARY = "Takes feedback on an LLM agent's answers, and says which model the answers should come from."
@@ -43,7 +45,8 @@ def create_app(settings: Settings, server: ServerSettings, url: str) -> FastAPI:
 
     # The stock pages for /docs load scripts from elsewhere, which the security headers forbid.
     app = FastAPI(title=TITLE, summary=SUMMARY, version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)
-    for routes in (feedback_routes, model_routes, statistics_routes, health_routes):
+    groups = (feedback_routes, model_routes, training_routes, ranking_routes, statistics_routes, health_routes)
+    for routes in groups:
         app.include_router(routes)
     add_problem_handlers(app)
     app.openapi = lambda: described(app)  # type: ignore[method-assign]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,8 +23,10 @@ from grpo_pipeline.server.refreshed import Refreshed
 from grpo_pipeline.server.settings import ServerSettings
 from grpo_pipeline.server.statistics.queries import read_stats, read_tool_calling
 from grpo_pipeline.server.statistics.schema import Stats, ToolCallingStats
+from grpo_pipeline.server.training.dagster_api import DagsterApi
 
 HTTP_SECONDS = 20.0
+RANKED_AT_ONCE = 2
 # Counting goes over the whole database, so that pages which ask again and again share one answer.
 STATS_SECONDS = 5.0
 
@@ -45,6 +48,9 @@ class Services:
     models: ModelsInUse
     stats: Refreshed[Stats]
     tool_calling: Refreshed[ToolCallingStats]
+    dagster: DagsterApi
+    launching: asyncio.Lock
+    ranking: asyncio.Semaphore
     metrics: Metrics
 
 
@@ -80,6 +86,9 @@ async def open_services(
             models=ModelsInUse(pool),
             stats=Refreshed(stats, STATS_SECONDS),
             tool_calling=Refreshed(tool_calling, STATS_SECONDS),
+            dagster=DagsterApi(http, server.dagster_url),
+            launching=asyncio.Lock(),
+            ranking=asyncio.Semaphore(RANKED_AT_ONCE),
             metrics=metrics,
         )
         async with feedback.running():

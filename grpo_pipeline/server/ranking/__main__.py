@@ -1,0 +1,20 @@
+"""Ranks the group on standard input, in a process that can be stopped: long answers can take very long to compare."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from grpo_pipeline.server.ranking.rank import rank
+from grpo_pipeline.server.ranking.schema import RankingBody
+
+
+def main() -> None:
+    """Read a group with its weights as JSON and write its ranking."""
+    asked = json.load(sys.stdin)
+    ranking = rank(RankingBody.model_validate(asked["body"]), asked["weights"], asked["scale"])
+    sys.stdout.write(ranking.model_dump_json(by_alias=True))
+
+
+if __name__ == "__main__":
+    main()
