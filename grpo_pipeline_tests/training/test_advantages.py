@@ -28,7 +28,8 @@ def test_advantages_are_those_of_the_trainer(totals: list[float | None], scale: 
     if scale != "none":
         expected = expected / (nanstd(rewards) + EPSILON)
     expected = torch.nan_to_num(expected, nan=0.0)
-    assert advantages(totals, scale) == pytest.approx(expected.tolist(), abs=1e-9)
+    # TRL computes its correction for small samples in single precision.
+    assert advantages(totals, scale) == pytest.approx(expected.tolist(), abs=1e-6)
 
 
 def test_the_trainer_still_computes_them_so() -> None:
