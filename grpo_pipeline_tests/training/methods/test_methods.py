@@ -44,6 +44,7 @@ def test_a_method_trained_alone_lies_at_the_top_and_names_itself(alone: RunConfi
         "pair_ids.parquet",
         "manifest.json",
         "README.md",
+        "preflight.json",
     }
     assert manifest(alone.output_dir)["method"] == "grpo_after_warm_start"
     assert [item["folder"] for item in manifest(alone.output_dir)["candidates"]] == ["."]
