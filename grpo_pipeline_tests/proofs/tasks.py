@@ -70,7 +70,10 @@ def judge(
         base_model=TINY_QWEN3,
         candidate_adapter=candidate,
         incumbent_adapter=incumbent,
-        settings=EvaluationSettings(max_new_tokens=max_new_tokens, answers_per_prompt=4, temperature=1.0),
+        # A base model of random weights is nothing to stay near to, and passes no regression suite.
+        settings=EvaluationSettings(
+            max_new_tokens=max_new_tokens, answers_per_prompt=4, temperature=1.0, kl_answers=0, regression_items=0
+        ),
     )
     return evaluate(run, LineWatcher([]))
 
