@@ -12,6 +12,7 @@ from grpo_pipeline.assets.dataset import preference_dataset
 from grpo_pipeline.assets.evaluation import policy_evaluation
 from grpo_pipeline.assets.feedback import agent_feedback, preference_pairs
 from grpo_pipeline.assets.promotion import champion
+from grpo_pipeline.assets.reward_model import reward_model
 from grpo_pipeline.assets.training import grpo_policy
 from grpo_pipeline.assets.waiting_pairs import data_version, waiting_pairs
 from grpo_pipeline.config import Settings, load_settings
@@ -23,7 +24,7 @@ from grpo_pipeline.resources.model_registry import ModelRegistryResource
 from grpo_pipeline.weeks import Week, last_complete_week
 
 DATA_ASSETS = [agent_feedback, preference_pairs, curated_pairs, preference_dataset]
-MODEL_ASSETS = [grpo_policy, policy_evaluation, champion]
+MODEL_ASSETS = [reward_model, grpo_policy, policy_evaluation, champion]
 # From here on the week may be read, and a clock that is a little off does no harm.
 MARGIN_MINUTES = 15
 CHECK_EVERY = timedelta(minutes=10)

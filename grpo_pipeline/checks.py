@@ -21,6 +21,7 @@ from grpo_pipeline.assets.dataset import leaked, preference_dataset
 from grpo_pipeline.assets.evaluation import policy_evaluation
 from grpo_pipeline.assets.feedback import agent_feedback, preference_pairs
 from grpo_pipeline.assets.promotion import champion
+from grpo_pipeline.assets.reward_model import reward_model
 from grpo_pipeline.assets.training import grpo_policy
 from grpo_pipeline.assets.training_views import read_metrics
 from grpo_pipeline.curation.curate import POISONING_RULES
@@ -141,6 +142,11 @@ def enough_new_pairs(artifact: Artifact) -> Finding:
     return _said_by(artifact)
 
 
+def reward_model_is_usable(artifact: Artifact) -> Finding:
+    """Whether the week's reward model counts in training; a week without a usable one is no problem."""
+    return Finding(artifact.manifest["verdict"]["reason"])
+
+
 def will_it_learn(artifact: Artifact) -> Finding:
     """Sampled before GRPO, the answers differ enough in reward to learn from, and the caps allow what it would take."""
     reports: dict[str, dict[str, Any]] = artifact.manifest.get("preflight") or {}
@@ -199,6 +205,7 @@ CHECKS = [
     weekly_check(preference_dataset, nothing_leaks),
     weekly_check(preference_dataset, no_week_is_missing),
     weekly_check(preference_dataset, enough_new_pairs),
+    weekly_check(reward_model, reward_model_is_usable),
     weekly_check(grpo_policy, will_it_learn),
     weekly_check(grpo_policy, training_is_healthy),
     weekly_check(policy_evaluation, candidate_is_better),

@@ -12,6 +12,7 @@ from grpo_pipeline.curation.settings import CurationSettings
 from grpo_pipeline.dataset.settings import DatasetSettings
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.evaluation.settings import EvaluationSettings
+from grpo_pipeline.reward_modelling.settings import RewardModelSettings
 from grpo_pipeline.training.settings import TrainingSettings
 from grpo_pipeline.weeks import Week, last_complete_week, weeks_between
 
@@ -36,6 +37,7 @@ class Settings(BaseSettings):
     )
     curation: CurationSettings = CurationSettings()
     dataset: DatasetSettings = DatasetSettings()
+    reward_model: RewardModelSettings = RewardModelSettings()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
 

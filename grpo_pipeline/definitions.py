@@ -10,6 +10,7 @@ from grpo_pipeline.assets.dataset import preference_dataset
 from grpo_pipeline.assets.evaluation import policy_evaluation
 from grpo_pipeline.assets.feedback import agent_feedback, preference_pairs
 from grpo_pipeline.assets.promotion import champion
+from grpo_pipeline.assets.reward_model import reward_model
 from grpo_pipeline.assets.training import grpo_policy
 from grpo_pipeline.automation import (
     data_job,
@@ -30,6 +31,7 @@ defs = dg.Definitions(
         preference_pairs,
         curated_pairs,
         preference_dataset,
+        reward_model,
         grpo_policy,
         policy_evaluation,
         champion,

@@ -20,6 +20,8 @@ SMALL = {
     "GRPO_TRAINING__MAX_COMPLETION_TOKENS": "48",
     # A model that knows nothing has little to learn from its own answers; it is trained all the same.
     "GRPO_TRAINING__PREFLIGHT_MIN_USEFUL": "0",
+    # Its own test makes one; here it would only cost the time to start a process.
+    "GRPO_TRAINING__REWARD_WEIGHTS": '{"reward_model": 0}',
     "GRPO_DATASET__MIN_NEW_PAIRS": "20",
     "GRPO_DATASET__HELD_OUT_FRACTION": "0.3",
     "GRPO_EVALUATION__MAX_PAIRS": "8",

@@ -9,7 +9,7 @@ import dagster as dg
 from grpo_pipeline.definitions import defs
 
 CHECKOUT = Path(__file__).parents[1]
-MODELS = ("grpo_policy", "policy_evaluation", "champion")
+MODELS = ("reward_model", "grpo_policy", "policy_evaluation", "champion")
 DATA = ("agent_feedback", "preference_pairs", "curated_pairs", "preference_dataset")
 
 
@@ -32,6 +32,7 @@ def test_what_users_see_keeps_its_names() -> None:
         ("preference_dataset", "nothing_leaks"),
         ("preference_dataset", "no_week_is_missing"),
         ("preference_dataset", "enough_new_pairs"),
+        ("reward_model", "reward_model_is_usable"),
         ("grpo_policy", "will_it_learn"),
         ("grpo_policy", "training_is_healthy"),
         ("policy_evaluation", "candidate_is_better"),
@@ -50,7 +51,7 @@ def test_every_asset_says_what_it_is_whose_it_is_and_what_it_is_made_with() -> N
 def test_training_and_evaluation_share_the_gpu_pool_and_nothing_else_is_in_it() -> None:
     graph = defs.get_repository_def().assets_defs_by_key
     pools = {key.path[-1]: asset.op.pool for key, asset in graph.items() if asset.is_executable and asset.op.pool}
-    assert pools == {"grpo_policy": "gpu", "policy_evaluation": "gpu"}
+    assert pools == {"reward_model": "gpu", "grpo_policy": "gpu", "policy_evaluation": "gpu"}
 
 
 def test_data_is_made_of_many_weeks_in_one_run_and_models_of_one() -> None:

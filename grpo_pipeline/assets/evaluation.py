@@ -14,8 +14,8 @@ from grpo_pipeline.assets.dataset import preference_dataset
 from grpo_pipeline.assets.evaluation_views import evaluation_views
 from grpo_pipeline.assets.inputs import hashes
 from grpo_pipeline.assets.reporting import Materialization, Published, report
-from grpo_pipeline.assets.training import POOL, grpo_policy
-from grpo_pipeline.assets.weekly import model_asset
+from grpo_pipeline.assets.training import grpo_policy
+from grpo_pipeline.assets.weekly import GPU_POOL, model_asset
 from grpo_pipeline.assets.working import OUTPUT, remove_finished, work_key, working_folder
 from grpo_pipeline.config import load_settings
 from grpo_pipeline.evaluation.settings import EvaluationSettings
@@ -64,7 +64,7 @@ class Contest:
 @model_asset(
     group_name="evaluation",
     kinds={"pytorch", "huggingface"},
-    pool=POOL,
+    pool=GPU_POOL,
     deps=[grpo_policy, preference_dataset],
 )
 @fails_clearly

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
-import polars as pl
 
 from grpo_pipeline.artifacts import MANIFEST, Artifact, ArtifactStore
 from grpo_pipeline.assets.candidates import candidates_of, version_name
@@ -13,12 +12,12 @@ from grpo_pipeline.assets.dataset import preference_dataset
 from grpo_pipeline.assets.inputs import hashes
 from grpo_pipeline.assets.preflight_views import preflight_views
 from grpo_pipeline.assets.reporting import Materialization, Published, report
-from grpo_pipeline.assets.trained_pairs import last_trained_pairs
+from grpo_pipeline.assets.reward_model import reward_model, stated_reward_model, usable_reward_model
+from grpo_pipeline.assets.trained_pairs import training_decision
 from grpo_pipeline.assets.training_views import training_views
-from grpo_pipeline.assets.weekly import model_asset
+from grpo_pipeline.assets.weekly import GPU_POOL, model_asset
 from grpo_pipeline.assets.working import OUTPUT, remove_finished, work_key, working_folder
 from grpo_pipeline.config import load_settings
-from grpo_pipeline.dataset.verdict import new_pairs_verdict
 from grpo_pipeline.registry.model_version import ModelVersion
 from grpo_pipeline.registry.registry import ModelRegistry
 from grpo_pipeline.resources.artifact_store import ArtifactStoreResource
@@ -26,13 +25,12 @@ from grpo_pipeline.resources.failures import fails_clearly
 from grpo_pipeline.resources.model_registry import ModelRegistryResource
 from grpo_pipeline.resources.trainer import Trainer
 from grpo_pipeline.run_config import launchpad_config, overridden
+from grpo_pipeline.training.judge.settings import load_judge_settings
 from grpo_pipeline.training.profiles import detect_hardware, resolve
 from grpo_pipeline.training.settings import TrainingSettings
 from grpo_pipeline.training.stopping import NOTHING_TO_LEARN, read_stopped
 from grpo_pipeline.verdict import Verdict
 from grpo_pipeline.weeks import Week
-
-POOL = "gpu"
 
 
 class TrainingConfig(launchpad_config(TrainingSettings)):  # type: ignore[misc]
@@ -42,8 +40,8 @@ class TrainingConfig(launchpad_config(TrainingSettings)):  # type: ignore[misc]
 @model_asset(
     group_name="training",
     kinds={"pytorch", "huggingface"},
-    pool=POOL,
-    deps=[preference_dataset],
+    pool=GPU_POOL,
+    deps=[preference_dataset, reward_model],
 )
 @fails_clearly
 def grpo_policy(
@@ -69,16 +67,6 @@ def grpo_policy(
         policy = publish_untrained(artifacts, dataset, decision)
     spent = preflight_views(policy, load_settings().home, settings.price_per_hour)
     yield from report(context, [Published(policy, metadata={**training_views(policy), **spent})])
-
-
-def training_decision(dataset: Artifact, registry: ModelRegistry, week: Week) -> Verdict:
-    """Whether the week trains, decided on what is trained by now: the dataset may be older than that."""
-    stated = dataset.manifest["verdict"]
-    if stated["status"] == "fail":
-        return Verdict("fail", stated["reason"])
-    trained = last_trained_pairs(registry, week)
-    ids = pl.read_parquet(dataset.path / "train.parquet", columns=["id"])["id"].to_list()
-    return new_pairs_verdict(ids, trained.ids, stated["min_new_pairs"], trained.week)
 
 
 def starting_champion(registry: ModelRegistry, week: Week, settings: TrainingSettings) -> ModelVersion | None:
@@ -116,9 +104,17 @@ def train_once(
     Where the pre-flight or a cap stopped training there are none; at a cap, what was done is kept to go on from.
     """
     resolved = resolve(settings, detect_hardware()).model_dump()
+    learned = usable_reward_model(artifacts, dataset.week, resolved["model_reward_weights"])
     start = [champion.version] if champion else []
-    key = work_key(dataset.manifest["dataset_hash"], resolved, trainer.processes, *start)
-    stated = {"trained": True, "training_key": key, "inputs": hashes([dataset]), "verdict": decision.as_manifest()}
+    models = [learned.hash if learned else None, load_judge_settings().identity]
+    key = work_key(dataset.manifest["dataset_hash"], resolved, trainer.processes, *models, *start)
+    stated = {
+        "trained": True,
+        "training_key": key,
+        "inputs": hashes([dataset]),
+        "verdict": decision.as_manifest(),
+        "reward_model": stated_reward_model(artifacts, dataset.week, learned),
+    }
     for earlier in artifacts.versions("grpo_policy"):
         if earlier.week == dataset.week and earlier.manifest.get("training_key") == key:
             context.log.info("Trained already, as %s: the same data in the same way.", earlier.manifest["version"])
@@ -134,6 +130,7 @@ def train_once(
         "output_dir": output,
         "home": load_settings().home,
         "champion_adapter": champion.adapter_location if champion else None,
+        "reward_model_dir": learned.path if learned else None,
     }
     trainer.run(context, "grpo_pipeline.training", {**run, "settings": settings.model_dump(mode="json")}, folder)
     stopped = read_stopped(output)

@@ -11,6 +11,7 @@ import dagster as dg
 from grpo_pipeline.partitions import WEEKLY
 
 OWNERS = ["team:ml"]
+GPU_POOL = "gpu"
 Decorator = Callable[[Callable[..., Any]], dg.AssetsDefinition]
 
 

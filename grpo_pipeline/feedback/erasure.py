@@ -17,7 +17,7 @@ import polars as pl
 
 from grpo_pipeline.artifacts import Artifact, ArtifactStore, write_atomically
 
-SAMPLE_ASSETS = ("grpo_policy", "policy_evaluation")
+SAMPLE_ASSETS = ("grpo_policy", "policy_evaluation", "reward_model")
 RECEIPTS = "erasures.json"
 ID_COLUMNS = ("pair_id", "id")
 

@@ -94,12 +94,19 @@ class Trainer(dg.ConfigurableResource[Any]):
     processes: int = Field(default=1, description=LaunchSettings.model_fields["processes"].description)
 
     def run(
-        self, context: dg.AssetExecutionContext, module: str, config: Mapping[str, Any], working_directory: Path
+        self,
+        context: dg.AssetExecutionContext,
+        module: str,
+        config: Mapping[str, Any],
+        working_directory: Path,
+        *,
+        alone: bool = False,
     ) -> None:
         """Run a module on a config to its end.
 
         The config is written to a file in the working directory, which also holds the lock that keeps a second run
-        of the same work waiting. Whatever ends the step, none of the processes outlives it.
+        of the same work waiting. Whatever ends the step, none of the processes outlives it. `alone` starts one process,
+        however many train together elsewhere.
 
         Raises:
             dg.Failure: the process failed; the description is its own error sentence where it gave one.
@@ -107,7 +114,8 @@ class Trainer(dg.ConfigurableResource[Any]):
         """
         config_file = working_directory / CONFIG_FILE
         config_file.write_text(json.dumps(config, indent=2, default=str), encoding="utf-8")
-        command = build_command(module, config_file, self.launcher, self.processes)
+        launcher: Launcher = "python" if alone else self.launcher
+        command = build_command(module, config_file, launcher, 1 if alone else self.processes)
         with dg.open_pipes_session(
             context=context,
             context_injector=dg.PipesTempFileContextInjector(),

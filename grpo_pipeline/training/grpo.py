@@ -14,6 +14,7 @@ from grpo_pipeline.training.batches import process_rank, process_share
 from grpo_pipeline.training.checkpoints import MarkWhole
 from grpo_pipeline.training.data import TrainingData, grpo_dataset
 from grpo_pipeline.training.fast_grpo import FastGRPOTrainer
+from grpo_pipeline.training.model_rewards import ModelReward, all_weights
 from grpo_pipeline.training.policy import trainer_options
 from grpo_pipeline.training.profiles import ResolvedTraining
 from grpo_pipeline.training.samples import SampleRecorder
@@ -45,11 +46,13 @@ def train_grpo(
     completions: Path,
     checkpoint: Path | None,
     callbacks: Sequence[TrainerCallback],
+    model_rewards: Sequence[ModelReward] = (),
 ) -> FastGRPOTrainer:
     """Train an adapter on the rewards, from a checkpoint where there is one."""
     answers = resolved.prompts_per_step * resolved.num_generations
     share = process_share(answers, "prompts_per_step x num_generations")
-    recorder = SampleRecorder(completions, resolved.reward_weights, end_tokens(model, tokenizer), process_rank())
+    weights, own = all_weights(resolved, model_rewards), {reward.name: reward.score for reward in model_rewards}
+    recorder = SampleRecorder(completions, weights, end_tokens(model, tokenizer), process_rank(), own)
     steps = grpo_steps(len(data.sampled), resolved)
     trainer = FastGRPOTrainer(
         answers_per_pass=resolved.micro_batch,
@@ -77,7 +80,7 @@ def train_grpo(
             mask_truncated_completions=False,
             # The dataset is in the order of the steps already.
             shuffle_dataset=False,
-            reward_weights=list(resolved.reward_weights.values()),
+            reward_weights=list(weights.values()),
             **trainer_options(resolved),
         ),
         train_dataset=grpo_dataset(data, resolved, steps),

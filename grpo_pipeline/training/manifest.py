@@ -19,6 +19,7 @@ from grpo_pipeline.training.batches import process_count
 from grpo_pipeline.training.data import TrainingData
 from grpo_pipeline.training.methods.budget import pair_reads
 from grpo_pipeline.training.methods.catalog import LABELS, SAMPLING, Candidate, MethodName
+from grpo_pipeline.training.model_rewards import ModelReward, all_weights
 from grpo_pipeline.training.policy import adapter_digest
 from grpo_pipeline.training.profiles import ResolvedTraining
 
@@ -70,6 +71,7 @@ class Run:
     data: TrainingData
     champion: Path | None = None
     """Adapter of the policy in use, on the same base model."""
+    model_rewards: Sequence[ModelReward] = ()
 
     @property
     def methods(self) -> tuple[MethodName, ...]:
@@ -96,6 +98,7 @@ class Run:
             "champion": adapter_digest(self.champion) if self.champion and "from_champion" in self.methods else None,
             "versions": library_versions(),
             "processes": process_count(),
+            "model_rewards": {reward.name: dict(reward.identity) for reward in self.model_rewards},
         }
         return hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:16]
 
@@ -158,7 +161,8 @@ def build_manifest(
         "steps": steps,
         "seconds": seconds,
         "grpo": _grpo_entry(candidate, preflight),
-        "rewards": reward_summary(metrics, run.resolved.reward_weights),
+        "rewards": reward_summary(metrics, all_weights(run.resolved, run.model_rewards)),
+        "model_rewards": {reward.name: dict(reward.identity) for reward in run.model_rewards},
         "health": health(metrics),
         "versions": library_versions(),
         "processes": process_count(),

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from grpo_pipeline.rewards.weights import resolve_weights
+from grpo_pipeline.rewards.weights import resolve_model_weights, resolve_weights
 from grpo_pipeline.training.budget_settings import BudgetSettings
 from grpo_pipeline.training.methods.catalog import BY_SIMPLICITY, USE_WARM_START, MethodName
 from grpo_pipeline.training.settings import ProfileName, TrainingSettings
@@ -64,6 +64,7 @@ class ResolvedTraining(BaseModel):
     lora_rank: int
     save_every: int
     reward_weights: dict[str, float]
+    model_reward_weights: dict[str, float]
     dtype: Literal["bfloat16", "float32"]
     gradient_checkpointing: bool
 
@@ -171,6 +172,7 @@ def resolve(settings: TrainingSettings, hardware: Hardware) -> ResolvedTraining:
         "profile": profile,
         "methods": _possible(settings.methods or PROFILES[profile]["methods"], settings.warm_start),
         "reward_weights": resolve_weights(settings.reward_weights),
+        "model_reward_weights": resolve_model_weights(settings.reward_weights),
         "dtype": "bfloat16" if fast_bf16 else "float32",
     }
     return ResolvedTraining.model_validate({**PROFILES[profile], **stated, **decided})

@@ -26,6 +26,7 @@ from grpo_pipeline.training.manifest import Run, build_manifest, model_card
 from grpo_pipeline.training.methods.budget import grpo_budget
 from grpo_pipeline.training.methods.catalog import SAMPLING, USE_WARM_START, Candidate, candidates, led
 from grpo_pipeline.training.methods.dpo import train_dpo
+from grpo_pipeline.training.model_rewards import model_rewards
 from grpo_pipeline.training.policy import Policy, adapter_digest, copy_adapter, fresh_policy, save_adapter
 from grpo_pipeline.training.preflight import Start, earlier_preflight, preflight_once
 from grpo_pipeline.training.preflight_process import REPORT_FILE
@@ -54,7 +55,9 @@ def train(config: RunConfig, watcher: Watcher) -> None:
     with PartialState().main_process_first():
         base = locate_base_model(resolved.base_model, config.home)
     tokenizer = load_tokenizer(base)
-    run = Run(base, resolved, load_training_data(config.dataset_dir, tokenizer, resolved), config.champion_adapter)
+    data = load_training_data(config.dataset_dir, tokenizer, resolved)
+    extra = model_rewards(config, resolved, base, tokenizer, config.output_dir / CHECKPOINTS)
+    run = Run(base, resolved, data, config.champion_adapter, extra)
     output = config.output_dir
     if _is_finished(output, run):
         watcher.note(f"The policy is finished already: {output / MANIFEST}.")
@@ -202,6 +205,7 @@ def _train_candidate(
             candidate.folder / COMPLETIONS_FOLDER,
             checkpoint,
             callbacks,
+            run.model_rewards,
         )
     budget.end_phase(trained.state)
     _save(trained, run, adapter)

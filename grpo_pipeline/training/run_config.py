@@ -22,6 +22,8 @@ class RunConfig(BaseModel):
     champion_adapter: Path | None = None
     """The policy in use, on the same base model, for the method that goes on from it."""
     settings: TrainingSettings = TrainingSettings()
+    reward_model_dir: Path | None = None
+    """A reward model that passed its gate."""
 
     @property
     def seeded_settings(self) -> TrainingSettings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,25 @@ COMPLETIONS_FOLDER = "completions"
 class SampleRecorder:
     """Writes one file of samples for each step and process: pair_id, step, completion, cut, reward, rewards."""
 
-    def __init__(self, folder: Path, weights: dict[str, float], end_tokens: Sequence[int], rank: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        weights: dict[str, float],
+        end_tokens: Sequence[int],
+        rank: int,
+        own: Mapping[str, Reward] | None = None,
+    ) -> None:
+        """Take the weights by name; `own` are the rewards among them that are not in the catalog."""
         self.folder = folder
         self.weights = weights
         self.end_tokens = frozenset(end_tokens)
         self.rank = rank
+        self.known: Mapping[str, Reward] = {**REWARDS, **(own or {})}
         self._scores: dict[str, list[float | None]] = {}
 
     def rewards(self) -> list[RecordedReward]:
         """The weighted rewards, in the order of their weights, as the trainer calls them."""
-        return [RecordedReward(name, REWARDS[name], self) for name in self.weights]
+        return [RecordedReward(name, self.known[name], self) for name in self.weights]
 
     def keep(self, name: str, step: int, samples: dict[str, list[Any]], scores: list[float | None]) -> None:
         """Take one reward's scores of a step; with the last reward the step's file is written."""

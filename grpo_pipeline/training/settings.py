@@ -78,7 +78,9 @@ class TrainingSettings(BudgetSettings):
     lora_rank: int | None = Field(None, gt=0, description="Rank of the LoRA adapter, on all linear layers.")
     save_every: int | None = Field(None, gt=0, description="Optimizer steps between checkpoints.")
     reward_weights: dict[str, float] = Field(
-        default_factory=dict, description="Changed weights by reward name; 0 takes a reward out."
+        default_factory=dict,
+        description="Changed weights by reward name; 0 takes a reward out. `reward_model` (0.3) and `judge` (0.5) "
+        "count only where there is one.",
     )
 
     @field_validator("methods")

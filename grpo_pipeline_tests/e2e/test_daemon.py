@@ -22,7 +22,7 @@ from grpo_pipeline_tests.weekly_feedback import delete_feedback
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 GOOD, BAD, CANCELLED, KILLED = "2026-09-07", "2026-09-14", "2026-09-21", "2026-09-28"
 DATA = ["agent_feedback", "preference_pairs", "curated_pairs", "preference_dataset"]
-MODELS = ["grpo_policy", "policy_evaluation", "champion"]
+MODELS = ["reward_model", "grpo_policy", "policy_evaluation", "champion"]
 OVER = {"SUCCESS", "FAILURE", "CANCELED"}
 
 

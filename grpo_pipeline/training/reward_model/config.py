@@ -1,0 +1,61 @@
+"""What one reward model is asked to be, and how much of it the hardware allows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from grpo_pipeline.errors import PipelineError
+from grpo_pipeline.reward_modelling.settings import RewardModelSettings
+from grpo_pipeline.training.profiles import Hardware
+from grpo_pipeline.training.settings import TrainingSettings
+
+ON_GPU = {"max_pairs": 4000, "max_held_out_pairs": 1000}
+ON_CPU = {"max_pairs": 200, "max_held_out_pairs": 100}
+
+
+class RewardModelRun(BaseModel):
+    """The content of the config file of one reward model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset_dir: Path
+    output_dir: Path
+    home: Path
+    training: TrainingSettings = TrainingSettings()
+    """Of the policy that it is for: its base model, and how long prompts and answers are."""
+    settings: RewardModelSettings = RewardModelSettings()
+
+
+class Sizes(BaseModel):
+    """How many pairs are read; fields as in RewardModelSettings."""
+
+    model_config = ConfigDict(frozen=True)
+
+    max_pairs: int
+    max_held_out_pairs: int
+
+
+def resolve_sizes(settings: RewardModelSettings, hardware: Hardware) -> Sizes:
+    """The settings, and the hardware's values where they are unset."""
+    stated = {name: value for name in ON_CPU if (value := getattr(settings, name)) is not None}
+    return Sizes.model_validate({**(ON_GPU if hardware.gpus else ON_CPU), **stated})
+
+
+def read_run(path: Path) -> RewardModelRun:
+    """The reward model that a config file asks for.
+
+    Raises:
+        PipelineError: the file cannot be read, or holds values that do not fit.
+    """
+    try:
+        return RewardModelRun.model_validate_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PipelineError(f"The config file {path} cannot be read: {error.strerror}.") from error
+    except ValidationError as error:
+        faults = [
+            f"{'.'.join(str(part) for part in fault['loc']) or 'file'}: {fault['msg']}"
+            for fault in error.errors(include_input=False, include_url=False)
+        ]
+        raise PipelineError(f"The config file {path} cannot be used: {'; '.join(faults)}.") from error
