@@ -141,6 +141,7 @@ def build_manifest(
     """The manifest of a finished policy: plain JSON values, no user text, no path."""
     seconds: dict[str, float] = {}
     steps: dict[str, int] = {}
+    extra = run.model_rewards if candidate.method in SAMPLING else ()
     for row in metrics:
         seconds[row["phase"]] = round(seconds.get(row["phase"], 0.0) + row["seconds"], 1)
         steps[row["phase"]] = row["step"]
@@ -161,8 +162,8 @@ def build_manifest(
         "steps": steps,
         "seconds": seconds,
         "grpo": _grpo_entry(candidate, preflight),
-        "rewards": reward_summary(metrics, all_weights(run.resolved, run.model_rewards)),
-        "model_rewards": {reward.name: dict(reward.identity) for reward in run.model_rewards},
+        "rewards": reward_summary(metrics, all_weights(run.resolved, extra)),
+        "model_rewards": {reward.name: dict(reward.identity) for reward in extra},
         "health": health(metrics),
         "versions": library_versions(),
         "processes": process_count(),
