@@ -26,9 +26,9 @@ def test_a_reward_model_joins_training_only_where_it_passes_and_is_made_once(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GRPO_TRAINING__REWARD_WEIGHTS", "{}")
-    monkeypatch.setenv("GRPO_REWARD_MODEL__MIN_PAIRS", "20")
-    monkeypatch.setenv("GRPO_REWARD_MODEL__MIN_CONTRIBUTORS", "2")
-    add_edits(project.url, Week(WEEK), 60)
+    # Held out by person, so few pairs of so few people would show nothing.
+    monkeypatch.setenv("GRPO_DATASET__HOLD_OUT_BY", "prompt")
+    add_edits(project.url, Week(WEEK), 90)
     first = project.run("weekly_training_job", WEEK)
     assert first.success
     assert processes_in(project, first.run_id) == 1
