@@ -18,6 +18,8 @@ from grpo_pipeline.artifacts import ArtifactStore, write_atomically
 from grpo_pipeline.cli.training import FAILED, backfill_weeks, chosen_weeks, interruptible
 from grpo_pipeline.config import Settings, load_settings
 from grpo_pipeline.errors import PipelineError
+from grpo_pipeline.feedback.fingerprints import fingerprint_rows
+from grpo_pipeline.feedback.store import FeedbackStore
 from grpo_pipeline.postgres.connection import resolve_database_url
 from grpo_pipeline.registry.registry import ModelRegistry
 from grpo_pipeline.weeks import Week
@@ -26,9 +28,11 @@ COLORS = {"yes": "green", "no: worse": "red"}
 
 
 def backtest(
-    first: Annotated[str | None, typer.Option("--from", help="Monday of the first week; unset: the first one.")] = None,
+    first: Annotated[
+        str | None, typer.Option("--from", help="Monday of the first week; unset: the first one with pairs.")
+    ] = None,
     last: Annotated[
-        str | None, typer.Option("--to", help="Monday of the last week; unset: the last one with a week after it.")
+        str | None, typer.Option("--to", help="Monday of the last week; unset: the one before the last one with pairs.")
     ] = None,
     train: Annotated[
         bool,
@@ -61,7 +65,12 @@ def _weeks(settings: Settings, first: str | None, last: str | None) -> list[Week
     complete = settings.complete_weeks()
     if len(complete) < 2:
         raise PipelineError("A backtest needs two complete weeks: one to train on and the one after to score on.")
-    weeks = chosen_weeks(settings, first or complete[0].key, last or complete[-2].key)
+    store = FeedbackStore(resolve_database_url(settings))
+    found = store.fingerprints(complete[0], complete[-1])["preference_pairs"]
+    filled = [week for week in complete if week.key in found and fingerprint_rows(found[week.key])]
+    if len(filled) < 2:
+        raise PipelineError("A backtest needs pairs of two weeks: one to train on and a later one to score on.")
+    weeks = chosen_weeks(settings, first or filled[0].key, last or filled[-1].shift(-1).key)
     if weeks[-1] == complete[-1]:
         raise PipelineError(f"Week {weeks[-1].key} has no complete week after it to score on: give an earlier --to.")
     return weeks

@@ -9,6 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from grpo_pipeline.cli.app import app
+from grpo_pipeline.config import load_settings
+from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.weeks import Week
 from grpo_pipeline_tests.project import Project
 from grpo_pipeline_tests.weekly_feedback import add_edits
@@ -53,6 +55,9 @@ def test_past_weeks_are_trained_or_found_scored_on_the_next_and_not_done_twice(
     assert json.loads((report / "backtest.json").read_text())["left_out"] == {}
     assert not [path for path in folder.rglob("*") if path.name in TEXTS]
 
+    unset = CliRunner().invoke(app, ["backtest"])
+    assert unset.exit_code == 0, unset.output
+    assert "Week 2026-10-05 (1 of 2)" in unset.output
     made = {path: path.stat().st_mtime_ns for path in folder.rglob("*/output/*")}
     code, said = run()
     assert code == 0, said
@@ -66,6 +71,13 @@ def test_past_weeks_are_trained_or_found_scored_on_the_next_and_not_done_twice(
     assert "would it have helped" in shown.asset_materialization.metadata
 
 
-def test_a_week_without_one_after_it_is_refused(project: Project) -> None:
-    result = CliRunner().invoke(app, ["backtest", "--from", "2026-10-05", "--to", "2090-01-02"])
-    assert result.exit_code != 0
+def test_a_backtest_without_anything_to_score_says_what_is_missing(project: Project) -> None:
+    result = CliRunner().invoke(app, ["backtest"])
+    assert isinstance(result.exception, PipelineError)
+    assert "needs pairs of two weeks" in str(result.exception)
+    for week in WEEKS[:2]:
+        add_edits(project.url, Week(week), 2)
+    last = load_settings().complete_weeks()[-1].key
+    result = CliRunner().invoke(app, ["backtest", "--from", WEEKS[0], "--to", last])
+    assert isinstance(result.exception, PipelineError)
+    assert "has no complete week after it" in str(result.exception)

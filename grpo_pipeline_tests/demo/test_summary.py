@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,16 @@ import pytest
 from rich.console import Console
 
 from grpo_pipeline.artifacts import ArtifactStore
-from grpo_pipeline.demo.summary import MetricLine, metric_lines, metrics_table, outcome_table, set_aside, summarize
+from grpo_pipeline.demo.summary import (
+    MetricLine,
+    method_rows,
+    methods_table,
+    metric_lines,
+    metrics_table,
+    outcome_table,
+    set_aside,
+    summarize,
+)
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.weeks import Week
 
@@ -113,6 +123,25 @@ def test_an_incumbent_is_what_the_candidate_is_compared_with() -> None:
         "incumbent",
         [MetricLine("preference accuracy", 0.5, 0.9, 0.4, 0.6, 0.9)],
     )
+
+
+def test_methods_stand_side_by_side_where_there_were_several(store: ArtifactStore) -> None:
+    row = {"metric": "preference_accuracy", "label": "preference accuracy", "level": 0.8, "verdict": "pass"}
+    base = {**row, "method": "base", "verdict": None} | dict.fromkeys(
+        ("difference", "difference_low", "difference_high")
+    )
+    dpo = {**row, "method": "dpo", "difference": 0.7, "difference_low": 0.5, "difference_high": 0.9}
+    content = {
+        "candidates": {"sft": {}, "dpo": {}},
+        "comparisons": [{**DIFFERENCE, "role": "primary"}, {"metric": "length_ratio", "role": "shown"}],
+        "contest": [base, dpo, {**dpo, "metric": "length_ratio"}],
+    }
+    rows = method_rows(content)
+    assert rows == [base, dpo]
+    text = printed(methods_table(replace(summarize(store, WEEKS, None), methods=rows)))
+    assert "+0.500 to +0.900" in text
+    assert "dpo" in text
+    assert method_rows({**content, "candidates": {"dpo": {}}}) == []
 
 
 def test_a_week_that_was_not_made_is_named(store: ArtifactStore) -> None:
