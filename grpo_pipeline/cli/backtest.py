@@ -109,8 +109,8 @@ def _make_data(settings: Settings, artifacts: ArtifactStore, weeks: Sequence[Wee
 
 
 def _table(outcome: pl.DataFrame) -> Table:
-    """One line per week and deciding metric: the difference from what was in use then, and from base."""
-    from grpo_pipeline.backtest.outcome import POOLED
+    """Each week against what was in use then, and all weeks together also against the base model."""
+    from grpo_pipeline.backtest.outcome import IN_USE, POOLED
 
     table = Table(title="Would it have helped in the week after?", title_justify="left", box=SIMPLE_HEAD)
     for name in ("week", "pairs", "metric", "against"):
@@ -119,7 +119,7 @@ def _table(outcome: pl.DataFrame) -> Table:
         table.add_column(name, justify="right")
     table.add_column("helped")
     before = None
-    for row in outcome.iter_rows(named=True):
+    for row in outcome.filter((pl.col("against") == IN_USE) | (pl.col("week") == POOLED)).iter_rows(named=True):
         if row["week"] == POOLED and before != POOLED:
             table.add_section()
         before = row["week"]
