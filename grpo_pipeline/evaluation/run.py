@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -20,7 +19,7 @@ from grpo_pipeline.evaluation.probing import answer_probes
 from grpo_pipeline.evaluation.progress import Progress
 from grpo_pipeline.gates.contest import hold_contest
 from grpo_pipeline.gates.report import contest_json
-from grpo_pipeline.gates.verdict import promotion_verdict
+from grpo_pipeline.gates.verdict import PromotionVerdict, promotion_verdict
 from grpo_pipeline.training.base_model import BaseModel
 from grpo_pipeline.training.loading import load_tokenizer
 from grpo_pipeline.training.profiles import detect_hardware
@@ -69,8 +68,11 @@ def evaluate(run: EvaluationRun, watcher: Watcher) -> Verdict:
     else:
         parts = {player.name: make_part(player.name, []) for player in players}
     scores = pl.concat([parts[player.name].scores for player in players])
-    judge = partial(promotion_verdict, look=run.look)
-    contest = hold_contest(scores, run.candidates, run.settings, judge)
+
+    def judge(own: pl.DataFrame, rivals: int) -> PromotionVerdict:
+        return promotion_verdict(own, run.settings, run.look, rivals)
+
+    contest = hold_contest(scores, run.candidates, judge, run.settings.primary_metrics[0])
     write_table(scores, run.output_dir / SCORES)
     write_table(pl.concat([parts[player.name].answers for player in players]), run.output_dir / ANSWERS)
     content = {

@@ -111,10 +111,24 @@ def pair_interval(frame: pl.DataFrame, values: pl.Expr, confidence: float, setti
     )
 
 
-def compare(scores: pl.DataFrame, settings: GateSettings, look: int = 1) -> list[Comparison]:
+@dataclass(frozen=True)
+class _Chances:
+    """How many ways there are to be promoted by luck: primary metrics, candidates of the week, and looks."""
+
+    primaries: int
+    rivals: int
+    look: int
+
+    def confidence(self, whole: float) -> float:
+        """Of one candidate's interval on one primary metric."""
+        return 1 - (1 - whole) / (self.primaries * self.rivals)
+
+
+def compare(scores: pl.DataFrame, settings: GateSettings, look: int = 1, rivals: int = 1) -> list[Comparison]:
     """The candidate against every other model on every metric that was measured.
 
-    The intervals of the primary metrics share the confidence (Bonferroni), because one of them is enough to promote.
+    The intervals of the primary metrics share the confidence (Bonferroni), because one of them is enough to promote;
+    so do the candidates of a week, one of which is enough. What must not get worse is judged at the whole confidence.
     """
     models = models_in(scores)
     tables = {
@@ -126,7 +140,9 @@ def compare(scores: pl.DataFrame, settings: GateSettings, look: int = 1) -> list
     }
     primaries = sum(metric.name in settings.primary_metrics for metric in tables)
     found = {
-        (metric.name, against): _level_comparison(metric, wide, against, models, primaries, settings, look)
+        (metric.name, against): _level_comparison(
+            metric, wide, against, models, _Chances(primaries, rivals, look), settings
+        )
         for metric, wide in tables.items()
         for against in models[:-1]
     }
@@ -159,12 +175,11 @@ def _level_comparison(
     wide: pl.DataFrame,
     against: str,
     models: list[str],
-    primaries: int,
+    chances: _Chances,
     settings: GateSettings,
-    look: int,
 ) -> Comparison:
     role = _role(metric, against, models, settings)
-    confidence = 1 - (1 - settings.confidence) / primaries if role == "primary" else settings.confidence
+    confidence = chances.confidence(settings.confidence) if role == "primary" else settings.confidence
     difference = pl.col(CANDIDATE) - pl.col(against)
     interval = pair_interval(wide, difference, confidence, settings)
     found = Comparison(
@@ -180,7 +195,7 @@ def _level_comparison(
         return found
     values = metric.better * wide.select(difference).to_series().to_numpy()
     bets = scaled(contributor_means(values, wide["contributor"].to_numpy()), metric.scale)
-    threshold = primaries * float(threshold_at(look, 1 - settings.confidence))
+    threshold = chances.primaries * float(threshold_at(chances.look, (1 - settings.confidence) / chances.rivals))
     return replace(found, e_value=float(e_value(bets)), detectable=_reach(found, bets, threshold, settings))
 
 

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import polars as pl
 
 from grpo_pipeline.gates.metrics import BASE, BY_NAME, CANDIDATE, INCUMBENT
-from grpo_pipeline.gates.settings import GateSettings
 from grpo_pipeline.gates.verdict import PromotionVerdict
 from grpo_pipeline.verdict import Verdict
-
-SettingsT = TypeVar("SettingsT", bound=GateSettings)
 
 CONTEST_SCHEMA = {
     "method": pl.String,
@@ -55,33 +52,27 @@ class Contest:
         return Verdict(own.status, f"{self.chosen}: {own.reason} Other methods: {', '.join(others)}.")
 
 
-def shared_confidence(settings: SettingsT, candidates: int) -> SettingsT:
-    """The settings with the confidence that each of so many candidates must reach."""
-    return settings.model_copy(update={"confidence": 1 - (1 - settings.confidence) / max(1, candidates)})
-
-
 def hold_contest(
     scores: pl.DataFrame,
     models: Mapping[str, str],
-    settings: SettingsT,
-    judge: Callable[[pl.DataFrame, SettingsT], PromotionVerdict],
+    judge: Callable[[pl.DataFrame, int], PromotionVerdict],
+    metric: str,
 ) -> Contest:
     """Judge every candidate on its own, and choose one.
 
     Args:
         scores: columns as for `promotion_verdict`; `model` also names the candidates.
         models: each method's name in `scores`, from the simplest method on.
-        settings: as for one candidate; its confidence is shared.
-        judge: `promotion_verdict`, on the scores of base, incumbent and one candidate.
+        judge: the verdict on the scores of base, incumbent and one candidate of so many.
+        metric: the one by which those that pass are told apart.
     """
-    shared = shared_confidence(settings, len(models))
     rivals = set(models.values())
     verdicts = {}
     for method, model in models.items():
         own = scores.filter(~pl.col("model").is_in(rivals - {model}))
         own = own.with_columns(pl.col("model").replace(model, CANDIDATE))
-        verdicts[method] = judge(own, shared)
-    return Contest(verdicts, choose(verdicts, settings.primary_metrics[0]))
+        verdicts[method] = judge(own, len(models))
+    return Contest(verdicts, choose(verdicts, metric))
 
 
 def choose(verdicts: Mapping[str, PromotionVerdict], metric: str) -> str:

@@ -73,7 +73,7 @@ class _Case:
         return [item for item in self.comparisons if item.role == "primary" and item.against == self.incumbent]
 
 
-def promotion_verdict(scores: pl.DataFrame, settings: GateSettings, look: int = 1) -> PromotionVerdict:
+def promotion_verdict(scores: pl.DataFrame, settings: GateSettings, look: int = 1, rivals: int = 1) -> PromotionVerdict:
     """Decide whether the candidate replaces the incumbent.
 
     Args:
@@ -81,17 +81,18 @@ def promotion_verdict(scores: pl.DataFrame, settings: GateSettings, look: int = 
             known, week, in any order of rows.
         settings: which metrics decide, with what confidence and margins.
         look: which evaluation against this incumbent it is, from 1; later looks need more evidence.
+        rivals: the week's candidates, this one included, among which the confidence is shared.
 
     Raises:
         PipelineError: the scores lack a column, a model, or a model's scores on some pairs.
     """
     scores = checked_scores(scores)
     held_out = on_held_out(scores)
-    comparisons = compare(scores, settings, look)
+    comparisons = compare(scores, settings, look, rivals)
     incumbent = INCUMBENT if INCUMBENT in models_in(scores) else BASE
     pairs = held_out["pair_id"].n_unique()
     contributors = held_out.select(pl.coalesce("contributor", "pair_id")).to_series().n_unique()
-    evidence = _evidence(comparisons, incumbent, look, settings)
+    evidence = _evidence(comparisons, incumbent, look, (1 - settings.confidence) / rivals)
     case = _Case(scores, comparisons, incumbent, evidence, pairs, contributors, settings)
     status, reason = _decide(case)
     gates = [item for item in comparisons if item.role != "shown"]
@@ -110,7 +111,7 @@ def promotion_verdict(scores: pl.DataFrame, settings: GateSettings, look: int = 
     )
 
 
-def _evidence(comparisons: list[Comparison], incumbent: str, look: int, settings: GateSettings) -> Evidence | None:
+def _evidence(comparisons: list[Comparison], incumbent: str, look: int, error: float) -> Evidence | None:
     """The mean of the e-values, which is one too: against "no primary metric is better"."""
     judged = [
         item.e_value
@@ -119,7 +120,7 @@ def _evidence(comparisons: list[Comparison], incumbent: str, look: int, settings
     ]
     if not judged:
         return None
-    return Evidence(sum(judged) / len(judged), float(threshold_at(look, 1 - settings.confidence)), look)
+    return Evidence(sum(judged) / len(judged), float(threshold_at(look, error)), look)
 
 
 def _decide(case: _Case) -> tuple[Status, str]:
