@@ -95,10 +95,15 @@ async def open_services(
             yield services
 
 
-async def services_of(request: Request) -> Services:
-    """The running server's services; async, as FastAPI hands any other function to a thread, at twice the cost."""
+def services_of(request: Request) -> Services:
+    """The running server's services."""
     services: Services = request.app.state.services
     return services
 
 
-ServicesOf = Annotated[Services, Depends(services_of)]
+async def _services(request: Request) -> Services:
+    # Async, as FastAPI would hand any other function to a thread, at twice the cost of the request.
+    return services_of(request)
+
+
+ServicesOf = Annotated[Services, Depends(_services)]

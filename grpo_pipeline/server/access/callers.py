@@ -15,7 +15,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from grpo_pipeline.server.access.keys import PREFIX
 from grpo_pipeline.server.access.tokens import TokenRefusedError
 from grpo_pipeline.server.problems import ApiError, documented
-from grpo_pipeline.server.services import Services, ServicesOf
+from grpo_pipeline.server.services import Services, services_of
 from grpo_pipeline.server.settings import is_loopback
 
 CallerKind = Literal["user", "app", "admin", "model", "local"]
@@ -50,12 +50,13 @@ class Caller:
 Shown = Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
 
 
-async def caller_of(request: Request, services: ServicesOf, shown: Shown) -> Caller:
+async def caller_of(request: Request, shown: Shown) -> Caller:
     """Who calls.
 
     Raises:
         ApiError: nothing that holds was shown.
     """
+    services = services_of(request)
     if services.server.on_loopback and not services.tokens.configured and await services.keys.is_empty():
         refuse_strangers(request, services)
         return Caller("local", "local", "this machine")
@@ -104,10 +105,11 @@ def only(*kinds: CallerKind) -> Any:  # noqa: ANN401
 
 
 def _gate(kinds: frozenset[str]) -> Callable[..., Awaitable[Caller]]:
-    async def gate(services: ServicesOf, caller: Annotated[Caller, Depends(caller_of)]) -> Caller:
+    async def gate(request: Request, caller: Annotated[Caller, Depends(caller_of)]) -> Caller:
         if caller.kind not in kinds:
             wanted = " or ".join(NEEDED[kind] for kind in NEEDED if kind in kinds)
             raise ApiError(403, f"This needs {wanted}.")
+        services = services_of(request)
         limit = services.user_limit if caller.kind == "user" else services.key_limit
         wait = limit.wait_for(caller.name)
         if wait:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 PRUNE_ABOVE = 20_000
+ROUNDING_SECONDS = 1e-6
 
 
 class RateLimit:
@@ -23,8 +24,9 @@ class RateLimit:
         """Count a request; the seconds to wait where it is one too many (and does not count), else 0."""
         now = self._clock()
         full_at = max(self._full_at.get(caller, now), now) + self._interval
-        if full_at - now > 60.0 + self._interval / 2:
-            return full_at - now - 60.0
+        wait = full_at - now - 60.0
+        if wait > ROUNDING_SECONDS:
+            return wait
         self._full_at[caller] = full_at
         if len(self._full_at) > PRUNE_ABOVE:
             self._full_at = {name: moment for name, moment in self._full_at.items() if moment > now}

@@ -23,6 +23,9 @@ KEYS_LAST_SECONDS = 600.0
 # A token that names an unknown key makes the server look for new keys, but not more often than this.
 COOLDOWN_SECONDS = 15.0
 FETCH_SECONDS = 5.0
+# A token that held is not checked again for so long: checking it is a fifth of what taking feedback costs.
+HELD_SECONDS = 30.0
+MOST_HELD = 10_000
 REASONS: dict[type[jwt.PyJWTError], str] = {
     jwt.ExpiredSignatureError: "it has expired",
     jwt.ImmatureSignatureError: "it is not valid yet",
@@ -46,6 +49,7 @@ class Tokens:
     _keys: dict[str, jwt.PyJWK] = field(default_factory=dict)
     _fetched_at: float = float("-inf")
     _fetching: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _held: dict[str, tuple[UUID, float]] = field(default_factory=dict)
 
     @property
     def configured(self) -> bool:
@@ -59,6 +63,17 @@ class Tokens:
             TokenRefusedError: it does not hold.
             ApiError: the issuer's keys cannot be read.
         """
+        user, until = self._held.get(token, (None, 0.0))
+        if user is not None and time.time() < until:
+            return user
+        user, expiry = await self._checked(token)
+        if len(self._held) >= MOST_HELD:
+            self._held.clear()
+        self._held[token] = (user, min(expiry, time.time() + HELD_SECONDS))
+        return user
+
+    async def _checked(self, token: str) -> tuple[UUID, float]:
+        """The user whom a token stands for, and when it expires."""
         if not self.configured:
             raise TokenRefusedError("this server takes keys only")
         try:
@@ -77,7 +92,7 @@ class Tokens:
             reason = next((text for kind, text in REASONS.items() if isinstance(error, kind)), "it is malformed")
             raise TokenRefusedError(reason) from error
         try:
-            return UUID(claims["sub"])
+            return UUID(claims["sub"]), float(claims["exp"])
         except ValueError as error:
             raise TokenRefusedError("its subject is no user id") from error
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Annotated
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from fastapi.testclient import TestClient
 
+from grpo_pipeline.server.access import tokens
 from grpo_pipeline.server.access.callers import Caller, only
 from grpo_pipeline.server.settings import ServerSettings
 from grpo_pipeline_tests.server.conftest import LOCAL, Server
@@ -35,6 +37,17 @@ def test_a_token_that_holds_names_its_user(server: Server) -> None:
     with asking(server, **TAKES_TOKENS) as client:
         assert client.get("/me", headers=bearer(token())).json() == USER
         assert client.get("/me", headers=bearer(token(aud=["authenticated", "other"]))).json() == USER
+
+
+def test_a_token_that_held_once_does_not_hold_beyond_its_expiry(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "LEEWAY_SECONDS", 0)
+    with asking(server, **TAKES_TOKENS) as client:
+        short = bearer(token(exp=int(time.time()) + 2))
+        assert [client.get("/me", headers=short).status_code for _ in range(3)] == [200] * 3
+        time.sleep(2.1)
+        assert client.get("/me", headers=short).status_code == 401
 
 
 FORGED = {
