@@ -88,6 +88,12 @@ def _starting_point(settings: Settings, version: str | None) -> _StartingPoint:
     return _StartingPoint(known.base_model, Path(known.adapter_location), version)
 
 
+def _reward_model(settings: Settings, dataset: Artifact) -> Path | None:
+    """The week's reward model where it was made and passed its gate."""
+    made = ArtifactStore(settings.artifacts).latest("reward_model", dataset.week)
+    return made.path if made and made.manifest["used"] else None
+
+
 def _sampled(settings: Settings, dataset: Artifact, start: _StartingPoint) -> dict[str, Any]:
     """The report of a process of its own, which shows its progress on this terminal."""
     # Dagster takes seconds to import; the other commands should not wait for it.
@@ -100,6 +106,7 @@ def _sampled(settings: Settings, dataset: Artifact, start: _StartingPoint) -> di
             output_dir=output,
             home=settings.home,
             adapter=start.adapter,
+            reward_model_dir=_reward_model(settings, dataset),
             devices=LaunchSettings().processes,
             settings=settings.training.model_copy(update={"base_model": start.base_model}),
         )

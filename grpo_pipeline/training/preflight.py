@@ -21,11 +21,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from grpo_pipeline.artifacts import write_atomically
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.gates.preflight import Preflight, Sampled, Timing, judge
-from grpo_pipeline.rewards.catalog import score, total
+from grpo_pipeline.rewards.catalog import REWARDS, total
 from grpo_pipeline.training.data import Example, TrainingData
 from grpo_pipeline.training.grpo import end_tokens, grpo_steps
 from grpo_pipeline.training.loading import load_policy
 from grpo_pipeline.training.merged import MergedPolicy
+from grpo_pipeline.training.model_rewards import ModelReward, all_weights
 from grpo_pipeline.training.policy import Policy, fresh_policy
 from grpo_pipeline.training.profiles import ResolvedTraining
 from grpo_pipeline.training.rollouts import sample_rollouts
@@ -69,6 +70,7 @@ class Start:
     adapter: Path | None
     devices: int
     """Processes that will train together."""
+    model_rewards: Sequence[ModelReward] = ()
 
 
 def preflight_once(
@@ -123,7 +125,7 @@ def _sample(
         answers, sampling = answers + found, sampling + seconds
         watcher.step(PHASE, len(answers) // group, len(examples), f"{len(answers)} answers sampled")
     cut = [not answer or answer[-1] not in ends for answer in answers]
-    (rewards, again), scoring = timed(lambda: _scored_twice(tokenizer, examples, answers, cut, resolved))
+    (rewards, again), scoring = timed(lambda: _scored_twice(tokenizer, examples, answers, cut, start))
     sampled_steps = len(examples) / share
     return Sampled(
         rewards=_grouped(rewards, group),
@@ -179,10 +181,10 @@ def _scored_twice(
     examples: Sequence[Example],
     answers: Sequence[Tokens],
     cut: Sequence[bool],
-    resolved: ResolvedTraining,
+    start: Start,
 ) -> tuple[list[float | None], list[float | None]]:
     texts = tokenizer.batch_decode(answers, skip_special_tokens=True)
-    asked = [example for example in examples for _ in range(resolved.num_generations)]
+    asked = [example for example in examples for _ in range(start.policy.resolved.num_generations)]
     columns: dict[str, Sequence[object]] = {
         "chosen": [example.chosen for example in asked],
         "rejected": [example.rejected for example in asked],
@@ -190,8 +192,11 @@ def _scored_twice(
         "cut": cut,
     }
 
+    weights = all_weights(start.policy.resolved, start.model_rewards)
+    known = {**REWARDS, **{reward.name: reward.score for reward in start.model_rewards}}
+
     def scored() -> list[float | None]:
-        found = total(score(resolved.reward_weights, texts, **columns), resolved.reward_weights)
+        found = total({name: known[name](texts, **columns) for name in weights}, weights)
         broken = sum(value is not None and not math.isfinite(value) for value in found)
         if broken:
             raise PipelineError(

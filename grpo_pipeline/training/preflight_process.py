@@ -7,28 +7,20 @@ import json
 import sys
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from grpo_pipeline.training.process import die_with_parent, run_process
-from grpo_pipeline.training.settings import TrainingSettings
+from grpo_pipeline.training.run_config import RunConfig
 from grpo_pipeline.training.watching import Watcher
 
 REPORT_FILE = "preflight.json"
 
 
-class PreflightRun(BaseModel):
-    """What to sample from and on what, and where to write the report."""
+class PreflightRun(RunConfig):
+    """A training run that is only asked about; the report goes into the output folder."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    dataset_dir: Path
-    output_dir: Path
-    home: Path
     adapter: Path | None
-    """None for the base model itself."""
+    """What to sample from; None for the base model itself."""
     devices: int
     """Processes that would train together."""
-    settings: TrainingSettings
 
 
 def main() -> int:
@@ -47,16 +39,18 @@ def _preflight(run: PreflightRun, watcher: Watcher) -> None:
     from grpo_pipeline.training.data import load_training_data
     from grpo_pipeline.training.determinism import quiet_libraries
     from grpo_pipeline.training.loading import load_tokenizer
+    from grpo_pipeline.training.model_rewards import model_rewards
     from grpo_pipeline.training.policy import Policy
     from grpo_pipeline.training.preflight import Start, preflight_once
     from grpo_pipeline.training.profiles import detect_hardware, resolve
 
     quiet_libraries()
-    resolved = resolve(run.settings, detect_hardware())
+    resolved = resolve(run.seeded_settings, detect_hardware())
     base = locate_base_model(resolved.base_model, run.home)
     tokenizer = load_tokenizer(base)
     data = load_training_data(run.dataset_dir, tokenizer, resolved)
-    start = Start(Policy(base, resolved), run.adapter, run.devices)
+    extra = model_rewards(run, resolved, base, tokenizer, run.output_dir)
+    start = Start(Policy(base, resolved), run.adapter, run.devices, extra)
     found = preflight_once(start, run.output_dir, data, tokenizer, watcher)
     report = {**found.as_manifest(), "base_model": base.name, "warm_start": resolved.warm_start}
     (run.output_dir / REPORT_FILE).write_text(json.dumps(report), encoding="utf-8")
