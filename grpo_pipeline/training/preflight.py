@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import random
@@ -101,7 +102,8 @@ def sample_for_preflight(
     with untouched_random_state():
         found = _sample(start, data, tokenizer, watcher, began)
     if torch.cuda.is_available():
-        # The model is gone, but its memory would be kept from the processes that train next.
+        # The model's memory would be kept from what trains next.
+        gc.collect()
         torch.cuda.empty_cache()
     return found
 
