@@ -40,6 +40,7 @@ def training_views(policy: Artifact) -> dict[str, Any]:
         "version": manifest["version"],
         "methods": table_of(pl.DataFrame([_line(candidate) for candidate in found])),
         "base model": manifest["base_model"]["name"],
+        "reward model": manifest["reward_model"]["reason"],
         "training seconds": float(sum(manifest["seconds"].values())),
         "model card": dg.MetadataValue.md((policy.path / "README.md").read_text(encoding="utf-8")),
         **health_summary(curves.get(policy.path, [])),

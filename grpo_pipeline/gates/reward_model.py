@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from grpo_pipeline.reward_modelling.fidelity import Fidelity, Share
+from grpo_pipeline.gates.reward_fidelity import Fidelity, Share
 from grpo_pipeline.reward_modelling.settings import RewardModelSettings
 from grpo_pipeline.verdict import Verdict
 

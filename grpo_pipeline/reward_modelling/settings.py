@@ -33,7 +33,11 @@ class RewardModelSettings(BaseModel):
     lora_epochs: float = Field(1.0, gt=0, description="Passes over the pairs of the LoRA reward model.")
     lora_learning_rate: float = Field(1e-4, gt=0, description="Peak learning rate of the LoRA reward model.")
     lora_batch: int = Field(16, gt=0, description="Pairs in one optimizer step of the LoRA reward model.")
-    batch_tokens: int = Field(4096, ge=1, description="Tokens read at once; lower it when memory runs out.")
+    batch_tokens: int | None = Field(
+        None,
+        ge=1,
+        description="Tokens read at once, to lower when memory runs out; unset: 32768 on a GPU, 4096 on a CPU.",
+    )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence of the two-sided intervals that decide.")
     max_length_correlation: float = Field(
         0.3, gt=0, le=1, description="Rank correlation of reward and answer length from which it is not used."

@@ -56,6 +56,8 @@ def train(config: RunConfig, watcher: Watcher) -> None:
         f"Training {base.name} on {len(run.data.examples)} of {run.data.pairs} pairs "
         f"(profile {resolved.profile}, {resolved.dtype})."
     )
+    for reward in extra:
+        watcher.note(f"The reward {reward.name} takes part with weight {reward.weight}.")
     if PartialState().is_main_process and open_checkpoints(output / CHECKPOINTS, run.config_hash):
         watcher.note("Going on from the checkpoints of an earlier attempt.")
     if PartialState().is_main_process:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from grpo_pipeline.reward_modelling.fidelity import Fidelity, Judged, measure_fidelity
+from grpo_pipeline.gates.reward_fidelity import Fidelity, Judged, measure_fidelity
 from grpo_pipeline.reward_modelling.folds import Groups, grouped_folds
 from grpo_pipeline.reward_modelling.heads import Heads, PairFeatures, choose_strength, fit_heads, left_out_values
 from grpo_pipeline.reward_modelling.scale import RewardScale, fit_scale

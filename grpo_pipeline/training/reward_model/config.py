@@ -11,8 +11,8 @@ from grpo_pipeline.reward_modelling.settings import RewardModelSettings
 from grpo_pipeline.training.profiles import Hardware
 from grpo_pipeline.training.settings import TrainingSettings
 
-ON_GPU = {"max_pairs": 4000, "max_held_out_pairs": 1000}
-ON_CPU = {"max_pairs": 200, "max_held_out_pairs": 100}
+ON_GPU = {"max_pairs": 4000, "max_held_out_pairs": 1000, "batch_tokens": 32768}
+ON_CPU = {"max_pairs": 200, "max_held_out_pairs": 100, "batch_tokens": 4096}
 
 
 class RewardModelRun(BaseModel):
@@ -29,12 +29,13 @@ class RewardModelRun(BaseModel):
 
 
 class Sizes(BaseModel):
-    """How many pairs are read; fields as in RewardModelSettings."""
+    """How many pairs are read, and how many tokens at once; fields as in RewardModelSettings."""
 
     model_config = ConfigDict(frozen=True)
 
     max_pairs: int
     max_held_out_pairs: int
+    batch_tokens: int
 
 
 def resolve_sizes(settings: RewardModelSettings, hardware: Hardware) -> Sizes:

@@ -42,11 +42,13 @@ class LoraTraining:
         tokenizer: PreTrainedTokenizerBase,
         resolved: ResolvedTraining,
         settings: RewardModelSettings,
+        batch_tokens: int,
     ) -> None:
         self.base = base
         self.tokenizer = tokenizer
         self.resolved = resolved
         self.settings = settings
+        self.batch_tokens = batch_tokens
 
     def left_out_values(
         self, pairs: Sequence[Answered], folds: Sequence[Fold], note: Callable[[str], None]
@@ -57,7 +59,7 @@ class LoraTraining:
             note(f"LoRA reward model {number} of {len(folds)} for the cross-validation.")
             with tempfile.TemporaryDirectory() as folder:
                 adapter = self.train([pairs[row] for row in fold.train], Path(folder) / "adapter")
-                scorer = LoraScorer(self.base, adapter, self.tokenizer, self.resolved.dtype, self.settings.batch_tokens)
+                scorer = LoraScorer(self.base, adapter, self.tokenizer, self.resolved.dtype, self.batch_tokens)
                 found[fold.test] = scorer.values([pairs[row] for row in fold.test]).reshape(-1, 2)
         return found
 

@@ -11,8 +11,8 @@ import polars as pl
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
+from grpo_pipeline.gates.reward_fidelity import Fidelity, Judged, measure_fidelity, right
 from grpo_pipeline.gates.reward_model import not_used, reward_model_verdict
-from grpo_pipeline.reward_modelling.fidelity import Fidelity, Judged, measure_fidelity, right
 from grpo_pipeline.reward_modelling.folds import Fold, grouped_folds
 from grpo_pipeline.reward_modelling.heads import PairFeatures, choose_strength, fit_heads, left_out_values
 from grpo_pipeline.reward_modelling.scale import RewardScale, fit_scale
@@ -108,7 +108,7 @@ class RewardModelMaker:
         """The heads, fitted and written, and what cross-validation says of them and of their alternative."""
         settings = self.run.settings
         model = load_lower_half(self.base, self.resolved.dtype, device())
-        self.extractor = FeatureExtractor(model, settings.batch_tokens)
+        self.extractor = FeatureExtractor(model, self.sizes.batch_tokens)
         features = self._features(train, "training pairs")
         pairs = PairFeatures(features[0::2], features[1::2])
         units = train.groups.units(2 * settings.folds)
@@ -129,11 +129,11 @@ class RewardModelMaker:
 
     @property
     def _lora_training(self) -> LoraTraining:
-        return LoraTraining(self.base, self.tokenizer, self.resolved, self.run.settings)
+        return LoraTraining(self.base, self.tokenizer, self.resolved, self.run.settings, self.sizes.batch_tokens)
 
     def _lora(self, train: RewardPairs) -> Scorer:
         adapter = self._lora_training.train(train.answered, self.run.output_dir / ADAPTER)
-        return LoraScorer(self.base, adapter, self.tokenizer, self.resolved.dtype, self.run.settings.batch_tokens)
+        return LoraScorer(self.base, adapter, self.tokenizer, self.resolved.dtype, self.sizes.batch_tokens)
 
     def _features(self, pairs: RewardPairs, of: str) -> NDArray[np.float64]:
         total, done = sum(item.size for item in pairs.answered), 0
@@ -189,7 +189,7 @@ class RewardModelMaker:
             base_revision=self.base.revision,
             dtype=self.resolved.dtype,
             longest_answer=LONGEST_CORRECTION * self.resolved.max_completion_tokens,
-            batch_tokens=self.run.settings.batch_tokens,
+            batch_tokens=self.sizes.batch_tokens,
             scale=scale,
         )
         facts = {

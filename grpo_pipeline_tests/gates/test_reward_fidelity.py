@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from grpo_pipeline.gates.reward_model import reward_model_verdict
-from grpo_pipeline.reward_modelling.fidelity import (
+from grpo_pipeline.gates.reward_fidelity import (
     Baseline,
     Fidelity,
     Share,
@@ -16,6 +15,7 @@ from grpo_pipeline.reward_modelling.fidelity import (
     calibration_error,
     wilson_interval,
 )
+from grpo_pipeline.gates.reward_model import reward_model_verdict
 from grpo_pipeline.reward_modelling.scale import CLIP, RewardScale, fit_scale
 from grpo_pipeline_tests.reward_modelling.planted import SETTINGS
 
