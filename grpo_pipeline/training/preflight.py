@@ -188,6 +188,7 @@ def _scored_twice(
     texts = tokenizer.batch_decode(answers, skip_special_tokens=True)
     asked = [example for example in examples for _ in range(start.policy.resolved.num_generations)]
     columns: dict[str, Sequence[object]] = {
+        "prompts": [example.prompt for example in asked],
         "chosen": [example.chosen for example in asked],
         "rejected": [example.rejected for example in asked],
         "question": [example.question for example in asked],
