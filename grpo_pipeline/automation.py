@@ -13,6 +13,7 @@ from grpo_pipeline.assets.evaluation import policy_evaluation
 from grpo_pipeline.assets.feedback import agent_feedback, preference_pairs
 from grpo_pipeline.assets.promotion import champion
 from grpo_pipeline.assets.reward_model import reward_model
+from grpo_pipeline.assets.tool_calling import tool_call_scenarios, tool_calling_evaluation, tool_calling_policy
 from grpo_pipeline.assets.training import grpo_policy
 from grpo_pipeline.assets.waiting_pairs import data_version, waiting_pairs
 from grpo_pipeline.config import Settings, load_settings
@@ -53,6 +54,13 @@ data_job = dg.define_asset_job(
     "data_job",
     selection=DATA_ASSETS,
     description="One week, or many in one run, from the database to the preference dataset; trains nothing.",
+)
+
+TOOL_CALLING_ASSETS = [tool_call_scenarios, tool_calling_policy, tool_calling_evaluation]
+tool_calling_job = dg.define_asset_job(
+    "tool_calling_job",
+    selection=TOOL_CALLING_ASSETS,
+    description="The verifiable track: make scenarios, train on them, measure what the warm start and GRPO taught.",
 )
 
 

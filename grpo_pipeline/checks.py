@@ -22,6 +22,7 @@ from grpo_pipeline.assets.evaluation import policy_evaluation
 from grpo_pipeline.assets.feedback import agent_feedback, preference_pairs
 from grpo_pipeline.assets.promotion import champion
 from grpo_pipeline.assets.reward_model import reward_model
+from grpo_pipeline.assets.tool_calling import tool_calling_evaluation, tool_calling_policy
 from grpo_pipeline.assets.training import grpo_policy
 from grpo_pipeline.assets.training_views import read_metrics
 from grpo_pipeline.curation.curate import POISONING_RULES
@@ -29,6 +30,7 @@ from grpo_pipeline.feedback.tables import TABLES
 from grpo_pipeline.gates.training_health import training_health
 from grpo_pipeline.partitions import WEEKLY
 from grpo_pipeline.resources.artifact_store import ArtifactStoreResource
+from grpo_pipeline.tool_calling.names import UNDATED
 from grpo_pipeline.weeks import Week
 
 WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
@@ -77,6 +79,16 @@ def weekly_check(asset: dg.AssetsDefinition, judge: Judge) -> dg.AssetChecksDefi
         return dg.asset_check(
             asset=asset, name=judge.__name__, description=judge.__doc__, blocking=True, partitions_def=WEEKLY
         )(check)
+
+
+def undated_check(asset: dg.AssetsDefinition, judge: Judge) -> dg.AssetChecksDefinition:
+    """A blocking check of an asset without weeks; its name and its description are the judge's."""
+
+    def check(artifact_store: ArtifactStoreResource) -> dg.AssetCheckResult:
+        artifact = artifact_store.open().require(asset.key.path[-1], UNDATED)
+        return summed_up({UNDATED: judge(artifact)})
+
+    return dg.asset_check(asset=asset, name=judge.__name__, description=judge.__doc__, blocking=True)(check)
 
 
 def rows_lie_in_their_week(artifact: Artifact) -> Finding:
@@ -162,7 +174,7 @@ def will_it_learn(artifact: Artifact) -> Finding:
 
 def training_is_healthy(artifact: Artifact) -> Finding:
     """The numbers of training are finite, most groups taught something, most answers were not cut off."""
-    if not artifact.manifest["trained"]:
+    if not artifact.manifest.get("trained", True):
         return Finding(f"Nothing was trained: {artifact.manifest['verdict']['reason']}")
     health = {
         candidate.method: training_health(read_metrics(candidate), sampled=candidate.sampled)
@@ -178,6 +190,11 @@ def training_is_healthy(artifact: Artifact) -> Finding:
 
 def candidate_is_better(artifact: Artifact) -> Finding:
     """The best candidate is credibly better than the incumbent, and worse in nothing; else the incumbent stays."""
+    return _said_by(artifact)
+
+
+def grpo_adds_to_its_warm_start(artifact: Artifact) -> Finding:
+    """GRPO answers credibly more held-out scenarios rightly than the warm start that it went on from."""
     return _said_by(artifact)
 
 
@@ -210,4 +227,6 @@ CHECKS = [
     weekly_check(grpo_policy, training_is_healthy),
     weekly_check(policy_evaluation, candidate_is_better),
     weekly_check(champion, champion_can_be_used),
+    undated_check(tool_calling_policy, training_is_healthy),
+    undated_check(tool_calling_evaluation, grpo_adds_to_its_warm_start),
 ]

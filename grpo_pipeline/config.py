@@ -13,6 +13,7 @@ from grpo_pipeline.dataset.settings import DatasetSettings
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.evaluation.settings import EvaluationSettings
 from grpo_pipeline.reward_modelling.settings import RewardModelSettings
+from grpo_pipeline.tool_calling.settings import ToolCallingSettings
 from grpo_pipeline.training.settings import TrainingSettings
 from grpo_pipeline.weeks import Week, last_complete_week, weeks_between
 
@@ -40,6 +41,7 @@ class Settings(BaseSettings):
     reward_model: RewardModelSettings = RewardModelSettings()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    tool_calling: ToolCallingSettings = ToolCallingSettings()
 
     @field_validator("home", "artifact_root")
     @classmethod

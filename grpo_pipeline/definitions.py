@@ -11,11 +11,13 @@ from grpo_pipeline.assets.evaluation import policy_evaluation
 from grpo_pipeline.assets.feedback import agent_feedback, preference_pairs
 from grpo_pipeline.assets.promotion import champion
 from grpo_pipeline.assets.reward_model import reward_model
+from grpo_pipeline.assets.tool_calling import tool_call_scenarios, tool_calling_evaluation, tool_calling_policy
 from grpo_pipeline.assets.training import grpo_policy
 from grpo_pipeline.automation import (
     data_job,
     enough_pairs_sensor,
     late_feedback_sensor,
+    tool_calling_job,
     weekly_training_job,
     weekly_training_schedule,
 )
@@ -36,9 +38,12 @@ defs = dg.Definitions(
         policy_evaluation,
         champion,
         backtest,
+        tool_call_scenarios,
+        tool_calling_policy,
+        tool_calling_evaluation,
     ],
     asset_checks=CHECKS,
-    jobs=[weekly_training_job, data_job],
+    jobs=[weekly_training_job, data_job, tool_calling_job],
     schedules=[weekly_training_schedule],
     sensors=[enough_pairs_sensor, late_feedback_sensor],
     resources={

@@ -30,6 +30,8 @@ FLOORS = [
         "gates",
         "config",
         "backtest",
+        "tool_calling",
+        "benchmark",
     },
     {"resources", "partitions", "run_config"},
     {"assets", "checks", "automation"},

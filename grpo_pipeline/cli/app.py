@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from grpo_pipeline.cli.backtest import backtest
+from grpo_pipeline.cli.benchmark import benchmark_app
 from grpo_pipeline.cli.database import database_app
 from grpo_pipeline.cli.demo import demo
 from grpo_pipeline.cli.development import dev
@@ -17,6 +18,7 @@ from grpo_pipeline.cli.keys import keys_app
 from grpo_pipeline.cli.models import models_app
 from grpo_pipeline.cli.preflight import preflight
 from grpo_pipeline.cli.serving import serve
+from grpo_pipeline.cli.tools import tools
 from grpo_pipeline.cli.training import backfill, train
 from grpo_pipeline.cli.weeks import weeks_app
 from grpo_pipeline.errors import PipelineError
@@ -34,11 +36,13 @@ app.command()(train)
 app.command()(backfill)
 app.command()(backtest)
 app.command()(preflight)
+app.command()(tools)
 app.command()(dev)
 app.command()(serve)
 app.add_typer(weeks_app)
 app.add_typer(models_app)
 app.add_typer(keys_app)
+app.add_typer(benchmark_app)
 app.add_typer(database_app)
 
 

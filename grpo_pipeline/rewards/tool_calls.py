@@ -3,6 +3,9 @@
 Every failure has its rank, so that none comes for free: no call, then a malformed one, the wrong tool, a missing
 argument, one of the wrong type, a far value, a near value, the right call. Where a missing argument and a wrong value
 cost the same, training learns to leave arguments out. Graded after ToolRL (https://arxiv.org/abs/2504.13958).
+
+Only a call that is right in everything is of use, so it stands well above the nearest miss: without that distance one
+near value of three would cost 3 % of the credit, which is lost in the noise of a group.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ WRONG_TYPE = 0.3
 WRONG_VALUE = 0.4
 # A wrong value earns up to this much more, by how near it is.
 NEARNESS = 0.5
+# The most credit for an answer that is not right in everything.
+NEAREST_MISS = 0.6
 
 
 def _equal(value: object, wanted: object) -> bool:
@@ -101,7 +106,7 @@ def score_tool_calls(text: str, correction: str) -> float | None:
     if not wanted:
         return None if given == [] else -1.0
     credit = MALFORMED if given is None else calls_credit(given, wanted)
-    return 2.0 * credit - 1.0
+    return 2.0 * (credit if credit == 1.0 else NEAREST_MISS * credit) - 1.0
 
 
 def tool_call(completions: Sequence[str], chosen: Sequence[str], **columns: object) -> list[float | None]:

@@ -17,12 +17,15 @@ from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.training.base_model import BaseModel
 
 # For chat templates that would drop the tools; short, as every token of it is paid for on every answer.
-TOOLS_TEXT = """You may answer by calling one of these tools:
+TOOLS_TEXT = """Tools that you may call:
 {signatures}
-A call is written like this, with nothing else:
+To call one, write only:
 <tool_call>
 {{"name": "tool", "arguments": {{"argument": "value"}}}}
 </tool_call>"""
+
+# Words of an argument's description; what matters stands in front, and most are shorter.
+LONGEST_DESCRIPTION = 20
 
 
 def load_tokenizer(base: BaseModel) -> PreTrainedTokenizerBase:
@@ -99,14 +102,33 @@ def render_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message
 
 
 def _signature(schema: dict[str, Any]) -> str:
+    """A tool in few tokens: what it does, then a line for each argument with its type or choices, `?` if optional."""
     function = schema.get("function", schema)
-    parameters = function.get("parameters") or {}
-    required = parameters.get("required", [])
-    arguments = [
-        f"{name}{'' if name in required else '?'}: {details.get('type', 'any')}"
-        for name, details in parameters.get("properties", {}).items()
-    ]
-    return f"{function.get('name')}({', '.join(arguments)}): {function.get('description', '')}"
+    lines = [f"{function.get('name')}: {function.get('description', '')}"]
+    return "\n".join([*lines, *(f"- {line}" for line in _argument_lines(function.get("parameters") or {}))])
+
+
+def _argument_lines(parameters: dict[str, Any]) -> list[str]:
+    required, lines = parameters.get("required", []), []
+    for name, details in parameters.get("properties", {}).items():
+        mark, text = "" if name in required else "?", _shortened(details.get("description", ""))
+        lines.append(f"{name}{mark} ({_type(details)}) {text}".strip())
+    return lines
+
+
+def _type(details: dict[str, Any]) -> str:
+    if "enum" in details:
+        return "|".join(str(choice) for choice in details["enum"])
+    if details.get("properties"):
+        return "{" + "; ".join(_argument_lines(details)) + "}"
+    if details.get("type") == "array":
+        return f"[{_type(details.get('items') or {})}]"
+    return str(details.get("type", "any"))
+
+
+def _shortened(text: str) -> str:
+    words = text.split()
+    return " ".join(words[:LONGEST_DESCRIPTION])
 
 
 def _with_tools_in_system(conversation: list[Message], schemas: list[dict[str, Any]]) -> list[Message]:

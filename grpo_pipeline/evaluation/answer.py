@@ -1,0 +1,85 @@
+"""Has models answer prompts in a process of its own: `python -m grpo_pipeline.evaluation.answer --config run.json`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import polars as pl
+
+from grpo_pipeline.artifacts import file_digest
+from grpo_pipeline.errors import PipelineError
+from grpo_pipeline.evaluation.answer_config import AnswerRun, Respondent, answers_file, read_answer_run
+from grpo_pipeline.training.process import EXIT_ERROR, die_with_parent, run_process
+from grpo_pipeline.training.profiles import detect_hardware
+from grpo_pipeline.training.watching import Watcher
+
+SCHEMA = {"id": pl.String, "answer": pl.String, "cut": pl.Boolean}
+
+
+def main() -> int:
+    """Answer as a config file says and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m grpo_pipeline.evaluation.answer", description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="JSON file: questions, output_dir, respondents")
+    arguments = parser.parse_args()
+    die_with_parent()
+    try:
+        run = read_answer_run(arguments.config)
+    except PipelineError as error:
+        sys.stderr.write(f"Error: {error}\n")
+        return EXIT_ERROR
+    return run_process(lambda watcher: _answer(run, watcher), run.output_dir)
+
+
+def _answer(run: AnswerRun, watcher: Watcher) -> None:
+    watcher.note("Loading torch.")
+    from grpo_pipeline.training.determinism import quiet_libraries
+
+    quiet_libraries()
+    run.output_dir.mkdir(parents=True, exist_ok=True)
+    hardware = detect_hardware()
+    dtype = "bfloat16" if hardware.gpus or hardware.cpu_bf16 else "float32"
+    for respondent in run.respondents:
+        file = answers_file(run.output_dir, respondent.name)
+        mark = file.with_suffix(".key")
+        key = _key(run, respondent, dtype)
+        if file.exists() and mark.exists() and mark.read_text(encoding="utf-8") == key:
+            watcher.note(f"{respondent.name} has answered already.")
+            continue
+        _answer_all(run, respondent, dtype, watcher).write_parquet(file)
+        mark.write_text(key, encoding="utf-8")
+
+
+def _key(run: AnswerRun, respondent: Respondent, dtype: str) -> str:
+    adapter = respondent.adapter / "adapter_model.safetensors" if respondent.adapter else None
+    made_from = (file_digest(run.questions), respondent.base_model, file_digest(adapter) if adapter else "", dtype)
+    return " ".join((*made_from, str(run.batch_size)))
+
+
+def _answer_all(run: AnswerRun, respondent: Respondent, dtype: str, watcher: Watcher) -> pl.DataFrame:
+    from grpo_pipeline.evaluation.greedy import Question, greedy_answers, merged
+    from grpo_pipeline.training.base_model import locate_base_model
+    from grpo_pipeline.training.loading import load_policy, load_tokenizer, render_prompt
+
+    base = locate_base_model(respondent.base_model, run.home)
+    tokenizer = load_tokenizer(base)
+    model = merged(load_policy(base, respondent.adapter), dtype)
+    rows = pl.read_parquet(run.questions).iter_rows(named=True)
+    questions = [
+        Question(
+            row["id"],
+            tuple(tokenizer(render_prompt(tokenizer, row["prompt"], row["tools"]))["input_ids"]),
+            row["max_new_tokens"],
+        )
+        for row in rows
+    ]
+    answers = []
+    for batch in greedy_answers(model, tokenizer, questions, run.batch_size):
+        answers += [(answer.id, answer.text, answer.cut) for answer in batch]
+        watcher.step(f"{respondent.name} answers, prompt", len(answers), len(questions), "")
+    return pl.DataFrame(answers, schema=SCHEMA, orient="row").sort("id")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""What the tool-calling track does on which hardware: what is left unset gets its value here, or from training's own.
+
+The values for a CPU are those that the README's figures were measured with.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from grpo_pipeline.tool_calling.settings import ScenarioSettings, ToolCallingSettings
+from grpo_pipeline.training.profiles import Hardware, ResolvedTraining, resolve
+from grpo_pipeline.training.settings import ProfileName, TrainingSettings
+
+# The calls are right or wrong by themselves: nearness of the text says nothing, and values are copied on purpose.
+REWARD_WEIGHTS = {"similarity": 0.0, "closeness": 0.0, "prompt_copy": 0.0, "length_ratio": 0.0}
+TRAINING: dict[ProfileName, dict[str, Any]] = {
+    "gpu": {
+        "warm_start_epochs": 1.0,
+        "epochs": 1.0,
+        "prompts_per_step": 64,
+        "max_prompt_tokens": 1024,
+        "max_completion_tokens": 256,
+    },
+    "cpu": {
+        "warm_start_epochs": 1.0,
+        "warm_start_steps": 140,
+        "warm_start_batch": 8,
+        "warm_start_learning_rate": 1e-3,
+        "steps": 40,
+        "prompts_per_step": 16,
+        "num_generations": 8,
+        "learning_rate": 1e-4,
+        "max_prompt_tokens": 400,
+        "max_completion_tokens": 128,
+        "lora_rank": 16,
+        "save_every": 20,
+    },
+    "tiny": {"max_completion_tokens": 128, "max_prompt_tokens": 4096},
+}
+SCENARIOS: dict[ProfileName, dict[str, int]] = {
+    "gpu": {"train": 20_000, "held_out": 1_000},
+    "cpu": {"train": 1_200, "held_out": 300},
+    "tiny": {"train": 24, "held_out": 12},
+}
+
+
+def track_training(settings: ToolCallingSettings, project: TrainingSettings) -> TrainingSettings:
+    """The training settings of the track: its own, its profile's where those are unset.
+
+    Base model and hardware profile are the project's unless the track states others.
+    """
+    own = settings.training
+    profile = project.profile if own.profile == "auto" else own.profile
+    base_model = own.base_model or project.base_model
+    return own.model_copy(
+        update={
+            "profile": profile,
+            "base_model": base_model,
+            "reward_weights": {**REWARD_WEIGHTS, **own.reward_weights},
+        }
+    )
+
+
+def resolve_track(settings: TrainingSettings, hardware: Hardware) -> TrainingSettings:
+    """Track settings with the values of the track's profile in place of the unset ones."""
+    profile = resolve(settings, hardware).profile
+    unset = {name: value for name, value in TRAINING[profile].items() if getattr(settings, name) is None}
+    return settings.model_copy(update=unset)
+
+
+def scenario_counts(settings: ScenarioSettings, training: ResolvedTraining) -> tuple[int, int]:
+    """How many scenarios to train on, and how many to measure on."""
+    usual = SCENARIOS[training.profile]
+    return settings.train or usual["train"], settings.held_out or usual["held_out"]
