@@ -9,7 +9,7 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from grpo_pipeline.evaluation.prefill import Prefilled, extend, prefill
+from grpo_pipeline.training.prefill import Prefilled, extend, prefill
 
 
 @dataclass(frozen=True)

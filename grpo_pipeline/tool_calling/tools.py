@@ -8,7 +8,8 @@ from random import Random
 from typing import Any
 
 from grpo_pipeline.tool_calling.catalog import COMPUTE, LOOKUP, PLACEHOLDER, SEARCH, Parameter, Task, parameters
-from grpo_pipeline.tool_calling.values import Kind, make_kind
+from grpo_pipeline.tool_calling.kinds import Kind
+from grpo_pipeline.tool_calling.values import make_kind
 
 NAME_VERBS = {
     COMPUTE: ("calculate", "compute", "calc", "get", "find", "determine", "estimate", "evaluate", ""),

@@ -58,6 +58,22 @@ class _ChosenLogProbs(torch.autograd.Function):
         return (grads[0].unsqueeze(-1) * directions).to(directions.dtype), None, None, None, None
 
 
+def chosen_log_probs(
+    hidden: torch.Tensor, head: torch.Tensor, targets: torch.Tensor, temperature: float = 1.0
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probability and entropy of the target after each hidden state, both (states,) in float32.
+
+    Args:
+        hidden: (states, hidden size) of the positions before the targets.
+        head: (vocabulary, hidden size).
+        targets: (states,) token ids.
+        temperature: what logits are divided by.
+    """
+    with_gradient = torch.is_grad_enabled() and hidden.requires_grad
+    found: tuple[torch.Tensor, torch.Tensor] = _ChosenLogProbs.apply(hidden, head, targets, temperature, with_gradient)
+    return found
+
+
 @dataclass(frozen=True)
 class PromptedAnswers:
     """Answers beside their prompts in token ids.
@@ -117,9 +133,7 @@ def score_answers(
         ).last_hidden_state
         hidden = torch.cat([hidden, written], dim=1)
     wanted = kept.answer_mask.bool()
-    log_probs, entropies = _ChosenLogProbs.apply(
-        hidden[wanted], head.weight, kept.answers[wanted], temperature, torch.is_grad_enabled() and hidden.requires_grad
-    )
+    log_probs, entropies = chosen_log_probs(hidden[wanted], head.weight, kept.answers[wanted], temperature)
     empty = torch.zeros(given.answers.shape, device=wanted.device, dtype=torch.float32)
     place = nn.functional.pad(wanted, (0, given.answers.shape[1] - wanted.shape[1]))
     return empty.masked_scatter(place, log_probs), empty.masked_scatter(place, entropies)
