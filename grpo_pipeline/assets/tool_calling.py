@@ -8,16 +8,15 @@ from typing import Any
 import dagster as dg
 
 from grpo_pipeline.artifacts import Artifact, ArtifactStore
+from grpo_pipeline.assets.candidates import version_name
 from grpo_pipeline.assets.inputs import hashes
-from grpo_pipeline.assets.reporting import Materialization, Published, describe, picture, summary
+from grpo_pipeline.assets.reporting import Materialization, Published, describe, summary
 from grpo_pipeline.assets.tool_calling_views import evaluation_views
 from grpo_pipeline.assets.training import POOL, TrainingConfig
-from grpo_pipeline.assets.training_views import read_metrics
+from grpo_pipeline.assets.training_views import training_views
 from grpo_pipeline.assets.weekly import OWNERS
 from grpo_pipeline.assets.working import OUTPUT, remove_finished, work_key, working_folder
 from grpo_pipeline.config import load_settings
-from grpo_pipeline.gates.training_health import health_summary
-from grpo_pipeline.plots import training_curves
 from grpo_pipeline.resources.artifact_store import ArtifactStoreResource
 from grpo_pipeline.resources.failures import fails_clearly
 from grpo_pipeline.resources.trainer import Trainer
@@ -73,19 +72,12 @@ def tool_calling_policy(
 ) -> Iterator[Materialization]:
     """A LoRA adapter trained on the scenarios: warm start on the right calls, then GRPO with a verifiable reward.
 
-    The adapter as it was after the warm start is kept beside it, to measure what GRPO adds.
+    The adapter as it is after the warm start alone lies beside it, to measure what GRPO adds.
     """
     settings = resolve_track(overridden(own_training(), config), detect_hardware())
     artifacts = artifact_store.open()
     policy = train_once(context, artifacts, trainer, artifacts.require(SCENARIOS_ASSET, UNDATED), settings)
-    metrics = read_metrics(policy)
-    metadata = {
-        **picture(training_curves(metrics), "training curves"),
-        "base model": policy.manifest["base_model"]["name"],
-        "training seconds": float(sum(policy.manifest["seconds"].values())),
-        **health_summary(metrics),
-    }
-    yield result(context, Published(policy, metadata=metadata))
+    yield result(context, Published(policy, metadata=training_views(policy)))
 
 
 @dg.asset(
@@ -137,11 +129,13 @@ def train_once(
         return before
     folder = working_folder(artifacts, POLICY_ASSET, UNDATED, key)
     output = folder / OUTPUT
-    run = {"dataset_dir": scenarios.path, "output_dir": output, "home": load_settings().home, "keep_warm_start": True}
+    run = {"dataset_dir": scenarios.path, "output_dir": output, "home": load_settings().home}
     trainer.run(context, "grpo_pipeline.training", {**run, "settings": settings.model_dump(mode="json")}, folder)
     made = json.loads((output / "manifest.json").read_text(encoding="utf-8"))
-    manifest = {**made, "training_key": key, "inputs": hashes([scenarios])}
-    policy = artifacts.publish(output, POLICY_ASSET, UNDATED, manifest, hash=made["adapter_sha256"][:16])
+    digest = made["adapter_sha256"]
+    stated = {"trained": True, "version": version_name(UNDATED, digest), "training_key": key}
+    manifest = {**made, **stated, "inputs": hashes([scenarios])}
+    policy = artifacts.publish(output, POLICY_ASSET, UNDATED, manifest, hash=digest[:16])
     remove_finished(folder)
     return policy
 

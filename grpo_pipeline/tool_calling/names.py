@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from grpo_pipeline.artifacts import Artifact, ArtifactStore
 from grpo_pipeline.evaluation.answer_config import Respondent
+from grpo_pipeline.training.methods.catalog import CHALLENGERS, MethodName
 
 SCENARIOS_ASSET, POLICY_ASSET, EVALUATION_ASSET = (
     "tool_call_scenarios",
@@ -12,14 +13,17 @@ SCENARIOS_ASSET, POLICY_ASSET, EVALUATION_ASSET = (
 )
 # The store keeps versions by week; what has no week lies here.
 UNDATED = "all"
+METHODS: tuple[MethodName, ...] = ("sft", "grpo_after_warm_start")
 BASE, WARM_START, GRPO = "base", "warm_start", "grpo"
-ADAPTER, WARM_START_ADAPTER = "adapter", "warm_start_adapter"
+ADAPTER = "adapter"
+# Where training leaves the policies of both methods: the warm start alone, and GRPO after it.
+ADAPTERS = {WARM_START: f"{CHALLENGERS}/sft/{ADAPTER}", GRPO: ADAPTER}
 
 
 def respondents(policy: Artifact) -> tuple[Respondent, ...]:
     """The base model, the policy after its warm start where it had one, and after GRPO."""
     base = policy.manifest["base_model"]["name"]
-    phases = [(WARM_START, policy.path / WARM_START_ADAPTER), (GRPO, policy.path / ADAPTER)]
+    phases = [(name, policy.path / folder) for name, folder in ADAPTERS.items()]
     trained = [Respondent(name=name, base_model=base, adapter=folder) for name, folder in phases if folder.exists()]
     return (Respondent(name=BASE, base_model=base), *trained)
 

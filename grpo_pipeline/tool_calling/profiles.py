@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from grpo_pipeline.tool_calling.names import METHODS
 from grpo_pipeline.tool_calling.settings import ScenarioSettings, ToolCallingSettings
 from grpo_pipeline.training.profiles import Hardware, ResolvedTraining, resolve
 from grpo_pipeline.training.settings import ProfileName, TrainingSettings
@@ -23,17 +24,17 @@ TRAINING: dict[ProfileName, dict[str, Any]] = {
     },
     "cpu": {
         "warm_start_epochs": 1.0,
-        "warm_start_steps": 140,
+        "warm_start_steps": 120,
         "warm_start_batch": 8,
         "warm_start_learning_rate": 1e-3,
-        "steps": 40,
+        "steps": 24,
         "prompts_per_step": 16,
         "num_generations": 8,
-        "learning_rate": 1e-4,
-        "max_prompt_tokens": 400,
-        "max_completion_tokens": 128,
-        "lora_rank": 16,
-        "save_every": 20,
+        "micro_batch": 32,
+        "learning_rate": 3e-4,
+        "max_prompt_tokens": 256,
+        "max_completion_tokens": 80,
+        "save_every": 12,
     },
     "tiny": {"max_completion_tokens": 128, "max_prompt_tokens": 4096},
 }
@@ -64,7 +65,8 @@ def track_training(settings: ToolCallingSettings, project: TrainingSettings) -> 
 def resolve_track(settings: TrainingSettings, hardware: Hardware) -> TrainingSettings:
     """Track settings with the values of the track's profile in place of the unset ones."""
     profile = resolve(settings, hardware).profile
-    unset = {name: value for name, value in TRAINING[profile].items() if getattr(settings, name) is None}
+    usual = {"methods": METHODS, **TRAINING[profile]}
+    unset = {name: value for name, value in usual.items() if getattr(settings, name) is None}
     return settings.model_copy(update=unset)
 
 

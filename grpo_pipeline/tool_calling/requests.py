@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -12,7 +13,12 @@ from grpo_pipeline.tool_calling.catalog import COMPUTE, LOOKUP, PLACEHOLDER, SEA
 from grpo_pipeline.tool_calling.tools import Slot, Tool
 
 # Share of requests in which something optional is said.
-SAID_OPTIONAL = 0.4
+SAID_OPTIONAL = 0.55
+# Numbers whose unit follows without a space, which must not slip into the call.
+ATTACHED_UNITS = 0.4
+UNIT = re.compile(
+    r"(?<=\d) ((?:kg|cm|mg|g|km/h|km|m/s\^2|m/s|N|V|W|L|M|Hz|A|C|K|J/K|J|nm|atm|kWh|bpm|mpg|kcal|mol/L|mol)\b)"
+)
 OPENERS = {
     COMPUTE: (
         "calculate {}",
@@ -130,7 +136,10 @@ def _say(slot: Slot, rng: Random) -> tuple[Any, str, str]:
         return drawn.value, "", rng.choice(slot.parameter.says if drawn.value else slot.parameter.denies)
     forms = [form for form in slot.parameter.says if not form.startswith("=")] or ["{}"]
     text = drawn.text.replace("$", "") if drawn.text.startswith("$") and drawn.text.endswith("dollars") else drawn.text
-    return drawn.value, text, rng.choice(forms).format(text).removeprefix(": ")
+    phrase = rng.choice(forms).format(text).removeprefix(": ")
+    if slot.kind.schema["type"] in ("integer", "number") and rng.random() < ATTACHED_UNITS:
+        text, phrase = UNIT.sub(r"\1", text), UNIT.sub(r"\1", phrase)
+    return drawn.value, text, phrase
 
 
 def word(request: Request, rng: Random) -> str:

@@ -17,11 +17,11 @@ from grpo_pipeline.tool_calling.tools import Tool, make_tool
 
 # Category and share of the scenarios.
 SHARES = {
-    "simple": 0.46,
+    "simple": 0.52,
     "multiple": 0.2,
-    "parallel": 0.12,
-    "parallel_multiple": 0.04,
-    "irrelevance": 0.14,
+    "parallel": 0.09,
+    "parallel_multiple": 0.03,
+    "irrelevance": 0.12,
     "no_tool": 0.04,
 }
 # One task in so many is only asked for in held-out scenarios: its tools are new to the policy.
@@ -112,14 +112,19 @@ def _mixed(tool: Tool, others: Sequence[Tool], rng: Random) -> list[Tool]:
     return rng.sample([tool, *distinct], 1 + len(distinct))
 
 
+def _drawn(known: Sequence[Task], rng: Random) -> Task:
+    """A task, those with more to say more often: what policies get wrong is most often an argument."""
+    return rng.choices(known, [1 + len(task.inline) + len(task.required) for task in known])[0]
+
+
 def _simple(category: str, known: Sequence[Task], rng: Random) -> Scenario:
-    tool = make_tool(rng.choice(known), rng)
+    tool = make_tool(_drawn(known, rng), rng)
     asked = draw_request(tool, rng)
     return _scenario(category, word(asked, rng), [tool], [asked.call], "", rng)
 
 
 def _multiple(category: str, known: Sequence[Task], rng: Random) -> Scenario:
-    tool = make_tool(rng.choice(known), rng)
+    tool = make_tool(_drawn(known, rng), rng)
     asked = draw_request(tool, rng)
     offered = _mixed(tool, _others(tool.task, known, rng.choice((1, 1, 2, 2, 3)), rng), rng)
     return _scenario(category, word(asked, rng), offered, [asked.call], "", rng)

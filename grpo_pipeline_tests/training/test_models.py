@@ -31,10 +31,29 @@ def test_a_template_without_tools_gets_them_in_the_system_message(home: Path) ->
     tokenizer = load_tokenizer(locate_base_model("tiny-qwen3", home))
     tokenizer.chat_template = CHATML
     text = render_prompt(tokenizer, QUESTION, json.dumps([TOOL]))
-    assert "get_funding(company: string): Funding rounds of a company." in text
+    assert "get_funding: Funding rounds of a company.\n- company (string)" in text
     assert text.count("<|im_start|>system") == 1
     with_system = render_prompt(tokenizer, [{"role": "system", "content": "Be brief."}, *QUESTION], json.dumps([TOOL]))
-    assert "<|im_start|>system\nBe brief.\n\nYou may answer by calling" in with_system
+    assert "<|im_start|>system\nBe brief.\n\nTools that you may call:" in with_system
+
+
+def test_choices_lists_groups_and_what_may_be_left_out_stand_in_a_few_tokens(home: Path) -> None:
+    tokenizer = load_tokenizer(locate_base_model("tiny-qwen3", home))
+    tokenizer.chat_template = CHATML
+    properties = {
+        "room": {"type": "string", "enum": ["single", "double"], "description": " ".join(["long"] * 50)},
+        "guests": {"type": "array", "items": {"type": "string"}},
+        "place": {"type": "object", "properties": {"lat": {"type": "number"}}, "required": ["lat"]},
+    }
+    parameters = {"type": "object", "properties": properties, "required": ["room"]}
+    tool = {"type": "function", "function": {"name": "book", "description": "Book.", "parameters": parameters}}
+    text = render_prompt(tokenizer, QUESTION, json.dumps([tool]))
+    shown = text.partition("book: Book.\n")[2].partition("\nTo call")[0].splitlines()
+    assert shown == [
+        f"- room (single|double) {' '.join(['long'] * 20)}",
+        "- guests? ([string])",
+        "- place? ({lat (number)})",
+    ]
 
 
 def test_a_model_without_chat_template_is_refused(home: Path, tmp_path: Path) -> None:
