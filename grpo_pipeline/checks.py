@@ -31,7 +31,6 @@ from grpo_pipeline.gates.training_health import training_health
 from grpo_pipeline.partitions import WEEKLY
 from grpo_pipeline.resources.artifact_store import ArtifactStoreResource
 from grpo_pipeline.tool_calling.names import UNDATED
-from grpo_pipeline.training.methods.catalog import SAMPLING
 from grpo_pipeline.weeks import Week
 
 WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR

@@ -10,6 +10,8 @@ from grpo_pipeline.definitions import defs
 
 CHECKOUT = Path(__file__).parents[1]
 MODELS = ("reward_model", "grpo_policy", "policy_evaluation", "champion")
+MODELS = ("grpo_policy", "policy_evaluation", "champion")
+TOOL_CALLING = ("tool_call_scenarios", "tool_calling_policy", "tool_calling_evaluation")
 DATA = ("agent_feedback", "preference_pairs", "curated_pairs", "preference_dataset")
 
 
@@ -19,8 +21,17 @@ def test_the_definitions_are_valid() -> None:
 
 def test_what_users_see_keeps_its_names() -> None:
     repository = defs.get_repository_def()
-    assert {key.path[-1] for key in repository.asset_graph.get_all_asset_keys()} == {*DATA, *MODELS, "backtest"}
-    assert {job.name for job in repository.get_all_jobs()} >= {"weekly_training_job", "data_job"}
+    assert {key.path[-1] for key in repository.asset_graph.get_all_asset_keys()} == {
+        *DATA,
+        *MODELS,
+        *TOOL_CALLING,
+        "backtest",
+    }
+    assert {job.name for job in repository.get_all_jobs()} >= {
+        "weekly_training_job",
+        "data_job",
+        "tool_calling_job",
+    }
     assert [schedule.name for schedule in repository.schedule_defs] == ["weekly_training_schedule"]
     assert {sensor.name for sensor in repository.sensor_defs} >= {"enough_pairs_sensor", "late_feedback_sensor"}
     checks = {(key.asset_key.path[-1], key.name) for key in repository.asset_graph.asset_check_keys}
@@ -37,6 +48,8 @@ def test_what_users_see_keeps_its_names() -> None:
         ("grpo_policy", "training_is_healthy"),
         ("policy_evaluation", "candidate_is_better"),
         ("champion", "champion_can_be_used"),
+        ("tool_calling_policy", "training_is_healthy"),
+        ("tool_calling_evaluation", "grpo_adds_to_its_warm_start"),
     }
 
 
@@ -52,6 +65,7 @@ def test_training_and_evaluation_share_the_gpu_pool_and_nothing_else_is_in_it() 
     graph = defs.get_repository_def().assets_defs_by_key
     pools = {key.path[-1]: asset.op.pool for key, asset in graph.items() if asset.is_executable and asset.op.pool}
     assert pools == {"reward_model": "gpu", "grpo_policy": "gpu", "policy_evaluation": "gpu"}
+    assert pools == dict.fromkeys(["grpo_policy", "policy_evaluation", *TOOL_CALLING[1:]], "gpu")
 
 
 def test_data_is_made_of_many_weeks_in_one_run_and_models_of_one() -> None:
