@@ -75,7 +75,7 @@ def chosen_respondents(settings: Settings, adapters: Sequence[str] | None) -> tu
         found = policy_respondents(ArtifactStore(settings.artifacts))
         if found is None:
             raise PipelineError(
-                f"No {POLICY_ASSET} was trained yet: run `grpo-pipeline tools train`, or name adapters with "
+                f"No {POLICY_ASSET} was trained yet: run `grpo-pipeline tools`, or name adapters with "
                 "--adapter NAME=FOLDER."
             )
         return found
