@@ -12,11 +12,12 @@ from grpo_pipeline.assets.candidates import version_name
 from grpo_pipeline.assets.inputs import hashes
 from grpo_pipeline.assets.reporting import Materialization, Published, describe, summary
 from grpo_pipeline.assets.tool_calling_views import evaluation_views
-from grpo_pipeline.assets.training import POOL, TrainingConfig
+from grpo_pipeline.assets.training import TrainingConfig
 from grpo_pipeline.assets.training_views import training_views
-from grpo_pipeline.assets.weekly import OWNERS
+from grpo_pipeline.assets.weekly import GPU_POOL, OWNERS
 from grpo_pipeline.assets.working import OUTPUT, remove_finished, work_key, working_folder
 from grpo_pipeline.config import load_settings
+from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.resources.artifact_store import ArtifactStoreResource
 from grpo_pipeline.resources.failures import fails_clearly
 from grpo_pipeline.resources.trainer import Trainer
@@ -28,6 +29,7 @@ from grpo_pipeline.tool_calling.profiles import resolve_track, scenario_counts, 
 from grpo_pipeline.tool_calling.settings import ScenarioSettings
 from grpo_pipeline.training.profiles import detect_hardware, resolve
 from grpo_pipeline.training.settings import TrainingSettings
+from grpo_pipeline.training.stopping import read_stopped
 
 GROUP = "tool_calling"
 
@@ -58,7 +60,7 @@ def tool_call_scenarios(
 @dg.asset(
     group_name=GROUP,
     kinds={"pytorch", "huggingface"},
-    pool=POOL,
+    pool=GPU_POOL,
     owners=OWNERS,
     code_version="1",
     deps=[tool_call_scenarios],
@@ -83,7 +85,7 @@ def tool_calling_policy(
 @dg.asset(
     group_name=GROUP,
     kinds={"pytorch", "huggingface"},
-    pool=POOL,
+    pool=GPU_POOL,
     owners=OWNERS,
     code_version="1",
     deps=[tool_calling_policy, tool_call_scenarios],
@@ -121,7 +123,11 @@ def train_once(
     scenarios: Artifact,
     settings: TrainingSettings,
 ) -> Artifact:
-    """The policy of these scenarios and settings: the one in use, or a new one."""
+    """The policy of these scenarios and settings: the one in use, or a new one.
+
+    Raises:
+        PipelineError: the pre-flight or a cap stopped training; at a cap, what was done is kept to go on from.
+    """
     key = work_key(scenarios.hash, resolve(settings, detect_hardware()).model_dump(), trainer.processes)
     before = artifacts.latest(POLICY_ASSET, UNDATED)
     if before and before.manifest["training_key"] == key:
@@ -131,6 +137,9 @@ def train_once(
     output = folder / OUTPUT
     run = {"dataset_dir": scenarios.path, "output_dir": output, "home": load_settings().home}
     trainer.run(context, "grpo_pipeline.training", {**run, "settings": settings.model_dump(mode="json")}, folder)
+    stopped = read_stopped(output)
+    if stopped:
+        raise PipelineError(f"Nothing was trained on the scenarios: {stopped['reason']}")
     made = json.loads((output / "manifest.json").read_text(encoding="utf-8"))
     digest = made["adapter_sha256"]
     stated = {"trained": True, "version": version_name(UNDATED, digest), "training_key": key}
@@ -155,7 +164,7 @@ def evaluate_once(
         return before
     folder = working_folder(artifacts, EVALUATION_ASSET, UNDATED, work_key(inputs))
     output = folder / OUTPUT
-    trainer.run(context, "grpo_pipeline.evaluation.answer", answer_run(scenarios, policy, folder), folder)
+    trainer.run(context, "grpo_pipeline.evaluation.answer", answer_run(scenarios, policy, folder), folder, alone=True)
     fields = evaluation_fields(scenarios.path, respondents(policy), output)
     evaluation = artifacts.publish(output, EVALUATION_ASSET, UNDATED, {"inputs": inputs, **fields})
     remove_finished(folder)

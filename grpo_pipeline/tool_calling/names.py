@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grpo_pipeline.artifacts import Artifact, ArtifactStore
 from grpo_pipeline.evaluation.answer_config import Respondent
-from grpo_pipeline.training.methods.catalog import CHALLENGERS, MethodName
+from grpo_pipeline.training.methods.catalog import MethodName
 
 SCENARIOS_ASSET, POLICY_ASSET, EVALUATION_ASSET = (
     "tool_call_scenarios",
@@ -13,18 +13,21 @@ SCENARIOS_ASSET, POLICY_ASSET, EVALUATION_ASSET = (
 )
 # The store keeps versions by week; what has no week lies here.
 UNDATED = "all"
-METHODS: tuple[MethodName, ...] = ("sft", "grpo_after_warm_start")
 BASE, WARM_START, GRPO = "base", "warm_start", "grpo"
+# What each method of the track is called in its results: the warm start alone, and GRPO after it.
+PHASES: dict[MethodName, str] = {"sft": WARM_START, "grpo_after_warm_start": GRPO}
 ADAPTER = "adapter"
-# Where training leaves the policies of both methods: the warm start alone, and GRPO after it.
-ADAPTERS = {WARM_START: f"{CHALLENGERS}/sft/{ADAPTER}", GRPO: ADAPTER}
 
 
 def respondents(policy: Artifact) -> tuple[Respondent, ...]:
-    """The base model, the policy after its warm start where it had one, and after GRPO."""
+    """The base model, the policy after its warm start, and after GRPO, as far as they were trained."""
     base = policy.manifest["base_model"]["name"]
-    phases = [(name, policy.path / folder) for name, folder in ADAPTERS.items()]
-    trained = [Respondent(name=name, base_model=base, adapter=folder) for name, folder in phases if folder.exists()]
+    folders = {facts["method"]: policy.path / facts["folder"] / ADAPTER for facts in policy.manifest["candidates"]}
+    trained = [
+        Respondent(name=name, base_model=base, adapter=folders[method])
+        for method, name in PHASES.items()
+        if method in folders
+    ]
     return (Respondent(name=BASE, base_model=base), *trained)
 
 

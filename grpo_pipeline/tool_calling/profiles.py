@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from grpo_pipeline.tool_calling.names import METHODS
+from grpo_pipeline.tool_calling.names import PHASES
 from grpo_pipeline.tool_calling.settings import ScenarioSettings, ToolCallingSettings
 from grpo_pipeline.training.profiles import Hardware, ResolvedTraining, resolve
 from grpo_pipeline.training.settings import ProfileName, TrainingSettings
@@ -65,7 +65,7 @@ def track_training(settings: ToolCallingSettings, project: TrainingSettings) -> 
 def resolve_track(settings: TrainingSettings, hardware: Hardware) -> TrainingSettings:
     """Track settings with the values of the track's profile in place of the unset ones."""
     profile = resolve(settings, hardware).profile
-    usual = {"methods": METHODS, **TRAINING[profile]}
+    usual = {"methods": tuple(PHASES), **TRAINING[profile]}
     unset = {name: value for name, value in usual.items() if getattr(settings, name) is None}
     return settings.model_copy(update=unset)
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from grpo_pipeline.artifacts import ArtifactStore
-from grpo_pipeline.tool_calling.names import ADAPTERS, EVALUATION_ASSET, POLICY_ASSET, SCENARIOS_ASSET, UNDATED
+from grpo_pipeline.tool_calling.names import EVALUATION_ASSET, POLICY_ASSET, SCENARIOS_ASSET, UNDATED, respondents
 
 SMALL = {
     "GRPO_TRAINING__PROFILE": "tiny",
@@ -44,7 +44,8 @@ def test_scenarios_become_an_evaluated_policy_once(instance: dg.DagsterInstance,
     assert scenarios.manifest["counts"]["train"] == len(pl.read_parquet(scenarios.path / "train.parquet")) == 30
     policy = artifacts.require(POLICY_ASSET, UNDATED)
     assert policy.manifest["inputs"] == {SCENARIOS_ASSET: {UNDATED: scenarios.hash}}
-    weights = [policy.path / folder / "adapter_model.safetensors" for folder in ADAPTERS.values()]
+    adapters = [item.adapter for item in respondents(policy) if item.adapter]
+    weights = [adapter / "adapter_model.safetensors" for adapter in adapters]
     assert weights[0].read_bytes() != weights[1].read_bytes()
     evaluation = artifacts.require(EVALUATION_ASSET, UNDATED)
     assert list(evaluation.manifest["shares"]) == ["base", "warm_start", "grpo"]
