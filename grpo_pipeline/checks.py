@@ -174,7 +174,7 @@ def will_it_learn(artifact: Artifact) -> Finding:
 
 def training_is_healthy(artifact: Artifact) -> Finding:
     """The numbers of training are finite, most groups taught something, most answers were not cut off."""
-    if not artifact.manifest.get("trained", True):
+    if not artifact.manifest["trained"]:
         return Finding(f"Nothing was trained: {artifact.manifest['verdict']['reason']}")
     health = {
         candidate.method: training_health(read_metrics(candidate), sampled=candidate.sampled)
