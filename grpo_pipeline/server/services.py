@@ -51,6 +51,7 @@ class Services:
     dagster: DagsterApi
     launching: asyncio.Lock
     ranking: asyncio.Semaphore
+    sampling: asyncio.Lock
     metrics: Metrics
 
 
@@ -89,6 +90,8 @@ async def open_services(
             dagster=DagsterApi(http, server.dagster_url),
             launching=asyncio.Lock(),
             ranking=asyncio.Semaphore(RANKED_AT_ONCE),
+            # One model at a time fits into memory beside whatever trains.
+            sampling=asyncio.Lock(),
             metrics=metrics,
         )
         async with feedback.running():

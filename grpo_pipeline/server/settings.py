@@ -31,6 +31,7 @@ class ServerSettings(BaseSettings):
         description="Add users that the database does not know, for a Postgres without Supabase Auth; unset: on the "
         "embedded server.",
     )
+    sample_seconds: float = Field(120, gt=0, description="Longest time that sampling from the champion may take.")
     user_requests_per_minute: int = Field(120, ge=1, description="Most requests a minute of one signed-in user.")
     key_requests_per_minute: int = Field(120_000, ge=1, description="Most requests a minute with one key.")
     supabase_url: str | None = Field(

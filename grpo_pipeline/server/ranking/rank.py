@@ -17,25 +17,29 @@ SMALL = 1e-9
 Scores = Mapping[str, Sequence[float | None]]
 
 
-def rank(body: RankingBody, weights: Mapping[str, float], scale: ScaleRewards) -> Ranking:
+def rank(
+    body: RankingBody,
+    responses: Sequence[str],
+    weights: Mapping[str, float],
+    scale: ScaleRewards,
+    cut: Sequence[bool] | None = None,
+) -> Ranking:
     """What training would make of a group of answers.
 
     Args:
-        body: the prompt, the answers, and what they are compared with.
+        body: the prompt, and what answers to it are compared with.
+        responses: the answers.
         weights: the weight of every reward in use.
         scale: what training divides the differences by.
+        cut: which answers were cut at the longest length allowed; None where that is not known of any.
     """
-    count = len(body.responses)
-    given = {
-        "question": plain_text(body.prompt_text),
-        "cut": False,
-        "chosen": body.reference,
-        "rejected": body.rejected,
-    }
-    columns = {name: [value] * count for name, value in given.items() if value is not None}
+    count = len(responses)
+    given = {"question": plain_text(body.prompt_text), "chosen": body.reference, "rejected": body.rejected}
+    columns: dict[str, Sequence[object]] = {name: [value] * count for name, value in given.items() if value is not None}
+    columns["cut"] = cut or [False] * count
     notes = {name: _note(name, columns) for name in weights}
     scores: dict[str, list[float | None]] = {
-        name: [None] * count if notes[name] else score({name: weights[name]}, body.responses, **columns)[name]
+        name: [None] * count if notes[name] else score({name: weights[name]}, responses, **columns)[name]
         for name in weights
     }
     totals = total(scores, weights)

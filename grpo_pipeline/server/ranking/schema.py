@@ -20,7 +20,12 @@ class RankingBody(Body):
     prompt: Annotated[Text, Field(min_length=1)] | Annotated[list[ChatMessage], Field(min_length=1)] = Field(
         description="What was asked: a text, or the messages of a conversation."
     )
-    responses: list[Text] = Field(min_length=2, max_length=MOST_RESPONSES, description="The group: 2 to 32 answers.")
+    responses: list[Text] | None = Field(
+        None, min_length=2, max_length=MOST_RESPONSES, description="The group: 2 to 32 answers."
+    )
+    sample: int | None = Field(
+        None, ge=2, le=MOST_RESPONSES, strict=True, description="Ask the champion for so many answers instead."
+    )
     reference: Text | None = Field(None, description="The right answer, as a user's correction would say it.")
     rejected: Text | None = Field(None, description="The answer that the reference corrects.")
     tools: list[dict[str, Any]] | None = Field(
@@ -29,6 +34,8 @@ class RankingBody(Body):
 
     @model_validator(mode="after")
     def _fits(self) -> RankingBody:
+        if (self.responses is None) == (self.sample is None):
+            raise ValueError("send either responses or sample")
         storable(self.prompt_text, TEXT_BYTES)
         return self
 
@@ -52,7 +59,8 @@ class RewardScore(Answer):
 class Ranked(Answer):
     """What training would make of one answer."""
 
-    index: int = Field(description="Its place among the responses sent, from 0.")
+    index: int = Field(description="Its place among the responses, from 0.")
+    text: str | None = Field(None, description="The answer, where it was sampled.")
     rank: int | None = Field(description="1 is best; equal ones share a rank; null where no reward applies.")
     total: float | None = Field(description="The weighted sum of the rewards that apply.")
     advantage: float = Field(description="What GRPO would weigh its tokens by: above 0 is made likelier.")
@@ -70,7 +78,8 @@ class RewardMeaning(Answer):
 class Ranking(Answer):
     """A ranked group."""
 
-    responses: list[Ranked] = Field(description="In the order in which they were sent.")
+    responses: list[Ranked] = Field(description="In the order in which they were sent or sampled.")
+    model_version: str | None = Field(None, description="Whose answers they are, where they were sampled.")
     best: int | None = Field(description="The index of the best one; null where no reward applies to any.")
     scale_rewards: ScaleRewards = Field(description="What the differences are divided by, as training is set.")
     meanings: list[RewardMeaning] = Field(description="What each reward looks at.")
