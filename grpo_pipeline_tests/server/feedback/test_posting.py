@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -197,3 +198,11 @@ def test_one_bad_row_does_not_spoil_the_batch_it_is_in(server: Server) -> None:
         bad = client.post(PATH, json=post(userId=str(uuid.uuid4())))
         after = client.post(PATH, json=edit())
     assert (good.status_code, bad.status_code, after.status_code) == (201, 422, 201)
+
+
+def test_feedback_goes_through_a_transaction_pooler(tmp_path: Path, pgbouncer_url: str) -> None:
+    with Server(tmp_path, pgbouncer_url).client(add_users=True) as client:
+        codes = [client.post(PATH, json=edit(response=str(number))).status_code for number in range(12)]
+        assert client.post(PATH, json=edit(dryRun=True)).json()["outcome"] == "recorded"
+        assert client.get("/api/stats").json()["feedback"] == {"edit": 12}
+    assert codes == [201] * 12
