@@ -16,7 +16,13 @@ from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.training.base_model import locate_base_model
 from grpo_pipeline.training.loading import load_tokenizer, render_prompt
 from grpo_pipeline.training.reward_model.config import RewardModelRun
-from grpo_pipeline.training.reward_model.features import Answered, FeatureExtractor, batches, load_lower_half
+from grpo_pipeline.training.reward_model.features import (
+    Answered,
+    FeatureExtractor,
+    batches,
+    load_lower_half,
+    padded_tokens,
+)
 from grpo_pipeline.training.reward_model.run import Candidate, better_of
 from grpo_pipeline.training.reward_model.scoring import RewardModelReward
 from grpo_pipeline.training.run import train
@@ -122,7 +128,8 @@ def test_batches_hold_every_item_once_and_no_more_tokens_than_asked_for() -> Non
     items = [Answered([1] * (number % 7 + 1), [[1] * (number % 5 + 1)]) for number in range(40)]
     found = batches(items, 50)
     assert sorted(number for batch in found for number in batch) == list(range(40))
-    assert all(len(batch) * max(items[number].size for number in batch) <= 50 for batch in found)
+    assert all(padded_tokens([items[number] for number in batch]) <= 50 for batch in found)
+    assert len(found) < 20
     assert batches([Answered([1] * 90, [[1]])], 50) == [[0]]
 
 
