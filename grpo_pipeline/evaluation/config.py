@@ -75,7 +75,7 @@ ON_CPU = {
     "max_pairs": 60,
     "answers_per_prompt": 2,
     "kl_answers": 1,
-    "regression_items": 12,
+    "regression_items": 10,
     "max_new_tokens": 64,
     "max_prompt_tokens": 512,
     "max_scored_tokens": 256,

@@ -28,7 +28,7 @@ class EvaluationSettings(GateSettings):
     regression_items: int | None = Field(
         None,
         ge=0,
-        description="Most requests of each family of the regression suite, 0 for none; unset: all on a GPU, 12 on a "
+        description="Most requests of each family of the regression suite, 0 for none; unset: all on a GPU, 10 on a "
         "CPU.",
     )
     max_new_tokens: int | None = Field(

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import math
 import random
+from pathlib import Path
 
 import pytest
 
+import grpo_pipeline
 from grpo_pipeline.evaluation.divergence import Divergence
 from grpo_pipeline.evaluation.pairs import HeldOutPair
 from grpo_pipeline.evaluation.scoring import Measured, doublings, length_normalized, score_rows, tool_call_accuracy
 from grpo_pipeline.evaluation.word_similarity import longest_common, word_similarity
+from grpo_pipeline.rewards.catalog import REWARDS
 
 CALL = '<tool_call>\n{"name": "lookup", "arguments": {"company": "acme"}}\n</tool_call>'
 CHOSEN = "Revenue grew by 40 % last year."
@@ -99,3 +102,13 @@ def test_the_longest_common_subsequence_is_that_of_the_textbook_table() -> None:
             for j, right in enumerate(other):
                 table[i + 1][j + 1] = table[i][j] + 1 if left == right else max(table[i][j + 1], table[i + 1][j])
         assert longest_common(one, other) == table[-1][-1]
+
+
+def test_no_learned_reward_and_no_judge_measures_a_policy() -> None:
+    """What trained a policy would find that it trained well."""
+    sources = list((Path(grpo_pipeline.__file__).parent / "evaluation").rglob("*.py"))
+    assert len(sources) > 15
+    lines = [line for path in sources for line in path.read_text().splitlines()]
+    imports = [line for line in lines if line.startswith(("import", "from"))]
+    assert not [line for line in imports if "reward_model" in line or "judge" in line or "rewards.catalog" in line]
+    assert "word_similarity" not in REWARDS

@@ -14,7 +14,7 @@ from grpo_pipeline.evaluation.regression.probe import Probe
 
 # Longest answers in tokens: enough for what is checked.
 ANSWER_TOKENS = {
-    calls.FAMILY: 48,
+    calls.FAMILY: 40,
     output_format.FAMILY: 24,
     general.FAMILY: 16,
     flattery.FAMILY: 16,
