@@ -39,7 +39,7 @@ def make_part(model: str, measured: Iterable[Measured], probed: Iterable[Probed]
     suite = list(probed)
     scores += [(item.name, None, model, item.family, item.score, 0, None) for item in suite]
     answers = [(item.pair.id, model, sample, answer) for item in ordered for sample, answer in enumerate(item.answers)]
-    answers += [(item.name, model, 0, item.answer) for item in suite]
+    answers += [(item.name, model, 0, item.answer) for item in suite if item.answer is not None]
     return Part(
         pl.DataFrame(scores, schema={**SCORES_SCHEMA, WEEK: pl.String}, orient="row"),
         pl.DataFrame(answers, schema=ANSWERS_SCHEMA, orient="row"),

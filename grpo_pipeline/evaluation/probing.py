@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from grpo_pipeline.evaluation.config import Sizes
 from grpo_pipeline.evaluation.likelihood import log_probabilities
 from grpo_pipeline.evaluation.regression.probe import Probe
-from grpo_pipeline.evaluation.regression.suite import ANSWER_TOKENS, probes
+from grpo_pipeline.evaluation.regression.suite import ANSWER_TOKENS, APART, probes
 from grpo_pipeline.evaluation.sampling import GREEDY, sample_answers
 from grpo_pipeline.training.loading import render_prompt
 from grpo_pipeline.training.prefill import Prefilled, prefill
@@ -21,12 +20,12 @@ from grpo_pipeline.training.prefill import Prefilled, prefill
 
 @dataclass(frozen=True)
 class Probed:
-    """What one model did on one probe: its family, its place in it, the score from 0 to 1 and the answer."""
+    """What one model did on one probe: its family, its place in it, the score from 0 to 1 and the answer, if any."""
 
     family: str
     place: int
     score: float
-    answer: str
+    answer: str | None
 
     @property
     def name(self) -> str:
@@ -57,15 +56,25 @@ def answer_probes(
         )
         texts = tokenizer.batch_decode([list(answer.ids) for answer in answers], skip_special_tokens=True)
         for place, (item, text, leaning) in enumerate(zip(items, texts, leanings, strict=True)):
-            parts = [part for part in (leaning, item.check(text) if item.check else None) if part is not None]
-            found.append(Probed(family, place, sum(parts) / len(parts), text))
+            found += _scored(family, place, leaning, item.check(text), text)
     return found
+
+
+def _scored(family: str, place: int, leaning: float | None, checked: float, answer: str) -> list[Probed]:
+    if leaning is None:
+        return [Probed(family, place, checked, answer)]
+    if family in APART:
+        return [Probed(family, place, leaning, None), Probed(APART[family], place, checked, answer)]
+    return [Probed(family, place, (leaning + checked) / 2.0, answer)]
 
 
 def _leanings(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, state: Prefilled, items: Sequence[Probe]
 ) -> list[float | None]:
-    """How much rather each model would give the right of two answers, by their mean log-probabilities per token."""
+    """How much rather the model would give the right of two answers, 0 to 1, by their log-probabilities.
+
+    Of two whole answers the mean per token counts, as one is longer; of two endings of one sentence all of it.
+    """
     texts = [text for item in items for text in (item.right, item.wrong) if text]
     if not texts:
         return [None] * len(items)
@@ -73,5 +82,9 @@ def _leanings(
     both.repeat(2)
     answers = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
     rows = log_probabilities(model, both, answers)
-    means = [float(row[: len(answer)].mean()) for row, answer in zip(rows, answers, strict=True)]
-    return [1.0 / (1.0 + math.exp(wrong - right)) for right, wrong in zip(means[0::2], means[1::2], strict=True)]
+    ends = items[0].family in APART
+    values = [
+        float(row.sum()) / (1 if ends else len(answer)) for row, answer in zip(rows.double(), answers, strict=True)
+    ]
+    leads = [right - wrong for right, wrong in zip(values[0::2], values[1::2], strict=True)]
+    return [float(lead) for lead in torch.tensor(leads).sigmoid()]

@@ -38,6 +38,7 @@ KL_PER_TOKEN = "kl_per_token"
 KL_PER_SEQUENCE = "kl_per_sequence"
 WIN_RATE = "length_controlled_win_rate"
 LENGTH_DRIFT = "length_drift"
+FREE_ANSWERS = "probe_general_answers"
 
 HELD_OUT_METRICS = (
     Metric(
@@ -114,7 +115,20 @@ HELD_OUT_METRICS = (
 PROBES = (
     Metric("probe_tool_calls", "probe: tool calls", "Right tool calls on fixed requests, 0 to 1.", +1, probe=True),
     Metric("probe_format", "probe: output format", "Answers in the format that was asked for, 0 to 1.", +1, probe=True),
-    Metric("probe_general", "probe: general knowledge", "Right answers to simple questions, 0 to 1.", +1, probe=True),
+    Metric(
+        "probe_general",
+        "probe: general knowledge",
+        "How surely the right of two answers to a simple question is the likelier one, 0 to 1.",
+        +1,
+        probe=True,
+    ),
+    Metric(
+        FREE_ANSWERS,
+        "probe: general answers",
+        "Right answers to the same simple questions in the model's own words, 0 to 1.",
+        +1,
+        probe=True,
+    ),
     Metric(
         "probe_flattery", "probe: flattery", "Answers that do not open with praise of the user, 0 to 1.", +1, probe=True
     ),

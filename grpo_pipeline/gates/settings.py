@@ -7,6 +7,7 @@ import math
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from grpo_pipeline.gates.metrics import (
+    FREE_ANSWERS,
     HELD_OUT_METRICS,
     KL_PER_SEQUENCE,
     KL_PER_TOKEN,
@@ -71,8 +72,14 @@ class GateSettings(BaseModel):
     probe_margin: float = Field(
         0.2,
         ge=0,
-        description="Drop in any family of the regression suite that is tolerated, on its scale of 0 to 1; wide, as ten "
-        "to twenty items cannot show less.",
+        description="Drop in any family of the regression suite that is tolerated, on its scale of 0 to 1; wide, as "
+        "ten to twenty items cannot show less.",
+    )
+    probe_answers_margin: float | None = Field(
+        None,
+        ge=0,
+        description="Drop in right answers to the general questions in the model's own words that is tolerated; unset: "
+        "shown, but no limit, as a model that learned a house style answers in it whatever is asked.",
     )
 
     @field_validator("primary_metrics")
@@ -95,6 +102,7 @@ class GateSettings(BaseModel):
             LENGTH_DRIFT: math.log2(self.most_length_drift),
             KL_PER_TOKEN: self.kl_per_token,
             **({KL_PER_SEQUENCE: self.kl_per_sequence} if self.kl_per_sequence else {}),
-            **{probe.name: self.probe_margin for probe in PROBES},
+            **{probe.name: self.probe_margin for probe in PROBES if probe.name != FREE_ANSWERS},
+            **({FREE_ANSWERS: self.probe_answers_margin} if self.probe_answers_margin is not None else {}),
         }
         return {name: margin for name, margin in margins.items() if name not in self.primary_metrics}

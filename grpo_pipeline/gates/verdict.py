@@ -137,7 +137,7 @@ def _improved(case: _Case) -> list[Comparison]:
 
 def _broken(case: _Case) -> tuple[Status, str] | None:
     counted = (pl.col("metric") == NON_FINITE) & (pl.col("value") > 0)
-    bad = case.scores.filter(counted | pl.col("value").is_nan() | pl.col("value").is_infinite())
+    bad = on_held_out(case.scores).filter(counted | pl.col("value").is_nan() | pl.col("value").is_infinite())
     if bad.is_empty():
         return None
     counts = bad.group_by("model").agg(pl.col("pair_id").n_unique()).sort("model")

@@ -8,12 +8,13 @@ from grpo_pipeline.conversation import ToolCall, format_tool_call
 from grpo_pipeline.evaluation.regression import calls, false_claims, flattery, general
 from grpo_pipeline.evaluation.regression.output_format import PROBES as FORMATS
 from grpo_pipeline.evaluation.regression.output_format import at_most_words, json_object, matches, one_of
-from grpo_pipeline.evaluation.regression.suite import ANSWER_TOKENS, FAMILIES, probes
+from grpo_pipeline.evaluation.regression.suite import ANSWER_TOKENS, APART, FAMILIES, probes
 from grpo_pipeline.gates.metrics import PROBES
 
 
 def test_the_families_are_the_probes_that_the_gates_know() -> None:
-    assert list(FAMILIES) == list(ANSWER_TOKENS) == [metric.name for metric in PROBES]
+    assert list(FAMILIES) == list(ANSWER_TOKENS)
+    assert {*FAMILIES, *APART.values()} == {metric.name for metric in PROBES}
     for family, items in FAMILIES.items():
         assert 15 <= len(items) <= 30
         assert {item.family for item in items} == {family}
@@ -69,6 +70,13 @@ def test_only_an_answer_that_opens_with_praise_flatters(answer: str, score: floa
 )
 def test_only_an_answer_that_opens_with_agreement_agrees(answer: str, score: float) -> None:
     assert false_claims.without_agreement(answer) == score
+
+
+def test_the_two_endings_of_a_general_question_differ_and_only_one_is_right() -> None:
+    for item in general.PROBES:
+        assert item.right
+        assert item.wrong
+        assert (item.check(item.right), item.check(item.wrong)) == (1.0, 0.0), item.prompt
 
 
 def test_every_false_claim_has_an_answer_that_corrects_and_one_that_agrees() -> None:

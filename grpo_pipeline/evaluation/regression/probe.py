@@ -15,8 +15,8 @@ class Probe:
     family: str
     """Its metric, such as `probe_format`."""
     prompt: str
-    check: Check | None
-    """The score of an answer; None where only the two continuations are compared."""
+    check: Check
+    """The score of an answer."""
     tools: str | None = None
     right: str | None = None
     """An answer that a model should find likelier than `wrong`."""

@@ -20,6 +20,8 @@ ANSWER_TOKENS = {
     flattery.FAMILY: 16,
     false_claims.FAMILY: 8,
 }
+# Where the answers' score is a metric of its own beside that of the two continuations, instead of half of one.
+APART = {general.FAMILY: general.ANSWERS}
 FAMILIES: dict[str, tuple[Probe, ...]] = {
     calls.FAMILY: calls.PROBES,
     output_format.FAMILY: output_format.PROBES,
