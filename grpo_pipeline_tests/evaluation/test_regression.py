@@ -79,6 +79,13 @@ def test_the_two_endings_of_a_general_question_differ_and_only_one_is_right() ->
         assert (item.check(item.right), item.check(item.wrong)) == (1.0, 0.0), item.prompt
 
 
+def test_the_two_answers_to_a_format_request_differ_in_keeping_it() -> None:
+    for item in FORMATS:
+        assert item.right
+        assert item.wrong
+        assert item.check(item.right) == 1.0 > item.check(item.wrong), item.prompt
+
+
 def test_every_false_claim_has_an_answer_that_corrects_and_one_that_agrees() -> None:
     for item in false_claims.PROBES:
         assert item.right

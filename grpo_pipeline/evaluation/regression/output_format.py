@@ -1,4 +1,8 @@
-"""Requests for an answer in a certain format, each checked by a program that does not care what the answer says."""
+"""Requests for an answer in a certain format, each checked by a program that does not care what the answer says.
+
+Half of the score is whether the model's own answer keeps the format, half whether it finds one that does likelier than
+one that says the same without it.
+"""
 
 from __future__ import annotations
 
@@ -63,28 +67,107 @@ def lines_like(line: re.Pattern[str], least: int) -> Check:
     return lambda text: min(1.0, len(line.findall(text)) / least)
 
 
-PROBES = tuple(
-    Probe(FAMILY, prompt, check)
-    for prompt, check in (
-        ("Answer with yes or no only: is fire hot?", one_of("yes", "no")),
-        ("List two fruits as a bulleted list. Start each line with a dash.", lines_like(BULLET, 2)),
-        ("Answer with one word only: what color is grass?", at_most_words(1)),
-        ('Answer with a JSON object with the key "color" and nothing else: what color is snow?', json_object("color")),
-        ("Write the number five in digits. Answer with the number only.", matches(r"\d+\.?")),
-        ("Name two animals as a numbered list.", lines_like(NUMBERED, 2)),
-        ("Answer true or false only: ice is frozen water.", one_of("true", "false")),
-        ('Answer with a JSON object with the keys "name" and "age" for Ann, who is 30.', json_object("name", "age")),
-        ("In at most five words: what is rain?", at_most_words(5)),
-        ("Write today as an example date in the form YYYY-MM-DD, nothing else.", matches(r"\d{4}-\d{2}-\d{2}")),
-        ("Choose A or B. Answer with the letter only: A) cats B) dogs", one_of("a", "b")),
-        ("Write the word hello in capital letters only.", matches(r"[A-Z]{2,}[.!]?")),
-        ("List three days of the week as a numbered list.", lines_like(NUMBERED, 3)),
-        ("Answer with yes or no only: do fish live in water?", one_of("yes", "no")),
-        ('Answer with a JSON object with the key "answer": what is 1 + 1?', json_object("answer")),
-        ("Answer with one word only: the opposite of big?", at_most_words(1)),
-        ("List two colors, each on a line that starts with a dash.", lines_like(BULLET, 2)),
-        ("Give a time of day in the form HH:MM, nothing else.", matches(r"\d{1,2}:\d{2}")),
-        ("Choose one and answer with that word only: small, medium, large.", one_of("small", "medium", "large")),
-        ("Write a web address that starts with https, nothing else.", matches(r"https://\S+")),
-    )
+# The request, its check, an answer that keeps the format and one that says the same without it.
+REQUESTS: tuple[tuple[str, Check, str, str], ...] = (
+    ("Answer with yes or no only: is fire hot?", one_of("yes", "no"), "Yes", "Fire is very hot, so be careful."),
+    (
+        "List two fruits as a bulleted list. Start each line with a dash.",
+        lines_like(BULLET, 2),
+        "- Apple\n- Banana",
+        "Two fruits are the apple and the banana.",
+    ),
+    ("Answer with one word only: what color is grass?", at_most_words(1), "Green", "The color of grass is green."),
+    (
+        'Answer with a JSON object with the key "color" and nothing else: what color is snow?',
+        json_object("color"),
+        '{"color": "white"}',
+        "The color of snow is white.",
+    ),
+    (
+        "Write the number five in digits. Answer with the number only.",
+        matches(r"\d+\.?"),
+        "5",
+        "The number five is written as a single digit.",
+    ),
+    (
+        "Name two animals as a numbered list.",
+        lines_like(NUMBERED, 2),
+        "1. Dog\n2. Cat",
+        "Two animals are the dog and the cat.",
+    ),
+    ("Answer true or false only: ice is frozen water.", one_of("true", "false"), "True", "Ice is indeed frozen water."),
+    (
+        'Answer with a JSON object with the keys "name" and "age" for Ann, who is 30.',
+        json_object("name", "age"),
+        '{"name": "Ann", "age": 30}',
+        "The name is Ann and her age is 30.",
+    ),
+    (
+        "In at most five words: what is rain?",
+        at_most_words(5),
+        "Water falling from clouds",
+        "Rain is water that falls from the clouds in the sky to the ground.",
+    ),
+    (
+        "Write today as an example date in the form YYYY-MM-DD, nothing else.",
+        matches(r"\d{4}-\d{2}-\d{2}"),
+        "2024-05-17",
+        "Today is the seventeenth of May.",
+    ),
+    (
+        "Choose A or B. Answer with the letter only: A) cats B) dogs",
+        one_of("a", "b"),
+        "A",
+        "I would choose cats, as they are quiet.",
+    ),
+    (
+        "Write the word hello in capital letters only.",
+        matches(r"[A-Z]{2,}[.!]?"),
+        "HELLO",
+        "The word is hello.",
+    ),
+    (
+        "List three days of the week as a numbered list.",
+        lines_like(NUMBERED, 3),
+        "1. Monday\n2. Tuesday\n3. Wednesday",
+        "Three days are Monday, Tuesday and Wednesday.",
+    ),
+    ("Answer with yes or no only: do fish live in water?", one_of("yes", "no"), "Yes", "Fish do live in the water."),
+    (
+        'Answer with a JSON object with the key "answer": what is 1 + 1?',
+        json_object("answer"),
+        '{"answer": 2}',
+        "The answer is 2.",
+    ),
+    (
+        "Answer with one word only: the opposite of big?",
+        at_most_words(1),
+        "Small",
+        "The opposite of big is small.",
+    ),
+    (
+        "List two colors, each on a line that starts with a dash.",
+        lines_like(BULLET, 2),
+        "- Red\n- Blue",
+        "Two colors are red and blue.",
+    ),
+    (
+        "Give a time of day in the form HH:MM, nothing else.",
+        matches(r"\d{1,2}:\d{2}"),
+        "14:30",
+        "It is half past two in the afternoon.",
+    ),
+    (
+        "Choose one and answer with that word only: small, medium, large.",
+        one_of("small", "medium", "large"),
+        "Medium",
+        "I would like to choose the medium one.",
+    ),
+    (
+        "Write a web address that starts with https, nothing else.",
+        matches(r"https://\S+"),
+        "https://www.example.com",
+        "A web address is example dot com.",
+    ),
 )
+PROBES = tuple(Probe(FAMILY, request, check, right=right, wrong=wrong) for request, check, right, wrong in REQUESTS)
