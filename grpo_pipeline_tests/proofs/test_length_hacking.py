@@ -9,6 +9,7 @@ import pytest
 
 from grpo_pipeline.rewards.catalog import REWARDS
 from grpo_pipeline.rewards.weights import DEFAULT_WEIGHTS
+from grpo_pipeline.training.run_config import RunConfig
 from grpo_pipeline_tests.proofs.tasks import colour_pairs, judge, mean_score, run_config
 from grpo_pipeline_tests.training.runs import metrics, run_here
 
@@ -22,9 +23,9 @@ def longer_is_better(completions: Sequence[str], **columns: object) -> list[floa
 
 
 def test_a_policy_that_learned_to_be_long_is_refused_for_its_length(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    undisturbed: RunConfig, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The hacked reward rises as hoped for, and the evaluation on held-out pairs names the length."""
+    """The hacked reward rises as hoped for, and the comparison with a good incumbent names the length."""
     monkeypatch.setitem(REWARDS, "closeness", longer_is_better)
     only_length = dict.fromkeys(DEFAULT_WEIGHTS, 0.0) | {"closeness": 1.0}
     config = run_config(
@@ -41,7 +42,8 @@ def test_a_policy_that_learned_to_be_long_is_refused_for_its_length(
     rewards = [row["reward"] for row in metrics(config.output_dir) if row["phase"] == "GRPO"]
     assert sum(rewards[-6:]) > 1.5 * sum(rewards[:6])
 
-    verdict = judge(tmp_path, home, config.output_dir / "adapter", max_new_tokens=ROOM)
+    verdict = judge(tmp_path, home, config.output_dir / "adapter", undisturbed.output_dir / "adapter", ROOM)
     assert mean_score(tmp_path, "candidate", "length_ratio") > 1.5
     assert verdict.status == "fail", verdict.reason
-    assert "length" in verdict.reason
+    assert "Credibly worse" in verdict.reason
+    assert "length deviation" in verdict.reason
