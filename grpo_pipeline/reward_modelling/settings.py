@@ -16,10 +16,10 @@ class RewardModelSettings(BaseModel):
     max_pairs: int | None = Field(
         None,
         ge=1,
-        description="Most pairs it learns from, chosen by a stable hash; unset: 4000 on a GPU, 200 on a CPU.",
+        description="Most pairs it learns from, chosen by a stable hash; unset: 4000 on a GPU, 160 on a CPU.",
     )
     max_held_out_pairs: int | None = Field(
-        None, ge=1, description="Most held-out pairs it is judged on; unset: 1000 on a GPU, 100 on a CPU."
+        None, ge=1, description="Most held-out pairs it is judged on; unset: 1000 on a GPU, 80 on a CPU."
     )
     min_pairs: int = Field(40, ge=10, description="Training pairs below which none is made.")
     min_contributors: int = Field(8, ge=2, description="Held-out contributors below which it is not used.")

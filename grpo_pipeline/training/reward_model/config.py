@@ -12,7 +12,7 @@ from grpo_pipeline.training.profiles import Hardware
 from grpo_pipeline.training.settings import TrainingSettings
 
 ON_GPU = {"max_pairs": 4000, "max_held_out_pairs": 1000, "batch_tokens": 32768}
-ON_CPU = {"max_pairs": 200, "max_held_out_pairs": 100, "batch_tokens": 4096}
+ON_CPU = {"max_pairs": 160, "max_held_out_pairs": 80, "batch_tokens": 4096}
 
 
 class RewardModelRun(BaseModel):
