@@ -52,7 +52,7 @@ def preflight(
     dataset = _dataset(settings, week)
     start = _starting_point(settings, model)
     report = _sampled(settings, dataset, start)
-    over = _over_cap(settings, report)
+    over = over_cap(settings, report)
     go = report["go"] and over is None
     if as_json:
         typer.echo(json.dumps({**report, "go": go, "reason": over or report["reason"]}, indent=2))
@@ -119,7 +119,8 @@ def _sampled(settings: Settings, dataset: Artifact, start: _StartingPoint) -> di
     return report
 
 
-def _over_cap(settings: Settings, report: Mapping[str, Any]) -> str | None:
+def over_cap(settings: Settings, report: Mapping[str, Any]) -> str | None:
+    """The sentence about the first cap that training would exceed by a report's estimate, or None."""
     used = week_seconds(read_ledger(settings.home), datetime.now(UTC)) / HOUR
     return cap_in_the_way(settings.training, Spent(0.0, used), _device_hours(report))
 

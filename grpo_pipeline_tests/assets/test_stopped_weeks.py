@@ -39,31 +39,14 @@ def working_folders(project: Project) -> list[Path]:
 
 
 @pytest.mark.slow
-def test_a_stopped_week_says_why_carries_the_incumbent_forward_and_can_be_taken_up(
+def test_a_no_go_trains_nothing_says_why_and_carries_the_incumbent_forward(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_edits(project.url, Week(WEEK), 60)
-    with monkeypatch.context() as patched:
-        patched.setenv("GRPO_TRAINING__REWARD_WEIGHTS", json.dumps(CONSTANT))
-        patched.setenv("GRPO_TRAINING__WARM_START", "false")
-        patched.setenv("GRPO_TRAINING__PREFLIGHT_MIN_USEFUL", "0.2")
-        a_no_go_trains_nothing(project, project.run("weekly_training_job", WEEK))
-        code, report = preflight("--week", WEEK)
-        assert (code, report["go"], report["dead_groups"]) == (3, False, 1.0)
-    with monkeypatch.context() as patched:
-        patched.setenv("GRPO_TRAINING__MAX_HOURS_PER_RUN", "1e-6")
-        a_cap_keeps_what_was_trained(project, project.run("weekly_training_job", WEEK))
-    monkeypatch.setenv("GRPO_TRAINING__PRICE_PER_HOUR", "3")
-    a_raised_cap_goes_on(project, project.run("weekly_training_job", WEEK))
-    code, report = preflight("--model", project.manifest("grpo_policy", WEEK)["version"])
-    assert (code, report["go"], report["warm_start_device_hours"]) == (0, True, 0.0)
-    monkeypatch.setenv("GRPO_TRAINING__MAX_COST_PER_WEEK", "1e-6")
-    code, report = preflight()
-    assert (code, report["go"]) == (3, False)
-    assert "GRPO_TRAINING__MAX_COST_PER_WEEK" in report["reason"]
-
-
-def a_no_go_trains_nothing(project: Project, run: dg.ExecuteInProcessResult) -> None:
+    monkeypatch.setenv("GRPO_TRAINING__REWARD_WEIGHTS", json.dumps(CONSTANT))
+    monkeypatch.setenv("GRPO_TRAINING__WARM_START", "false")
+    monkeypatch.setenv("GRPO_TRAINING__PREFLIGHT_MIN_USEFUL", "0.2")
+    run = project.run("weekly_training_job", WEEK)
     assert run.success
     policy = project.manifest("grpo_policy", WEEK)
     assert not policy["trained"]
@@ -74,6 +57,22 @@ def a_no_go_trains_nothing(project: Project, run: dg.ExecuteInProcessResult) -> 
     assert policy["verdict"]["reason"] in project.manifest("champion", WEEK)["verdict"]["reason"]
     assert project.materialized("champion") == {WEEK}
     assert working_folders(project) == []
+    code, report = preflight("--week", WEEK)
+    assert (code, report["go"], report["dead_groups"]) == (3, False, 1.0)
+
+
+@pytest.mark.slow
+def test_a_week_stopped_at_a_cap_goes_on_where_the_cap_is_raised(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_edits(project.url, Week(WEEK), 60)
+    with monkeypatch.context() as patched:
+        patched.setenv("GRPO_TRAINING__MAX_HOURS_PER_RUN", "1e-6")
+        a_cap_keeps_what_was_trained(project, project.run("weekly_training_job", WEEK))
+    monkeypatch.setenv("GRPO_TRAINING__PRICE_PER_HOUR", "3")
+    a_raised_cap_goes_on(project, project.run("weekly_training_job", WEEK))
+    code, report = preflight("--model", project.manifest("grpo_policy", WEEK)["version"])
+    assert (code, report["go"], report["warm_start_device_hours"]) == (0, True, 0.0)
 
 
 def a_cap_keeps_what_was_trained(project: Project, run: dg.ExecuteInProcessResult) -> None:
