@@ -30,6 +30,7 @@ def test_a_reward_model_joins_training_only_where_it_passes_and_is_made_once(
     monkeypatch.setenv("GRPO_DATASET__HOLD_OUT_BY", "prompt")
     for name in ("WARM_START_STEPS", "STEPS"):
         monkeypatch.setenv(f"GRPO_TRAINING__{name}", "2")
+    monkeypatch.setenv("GRPO_EVALUATION__MAX_PAIRS", "2")
     add_edits(project.url, Week(WEEK), 90)
     first = project.run("weekly_training_job", WEEK)
     assert first.success
