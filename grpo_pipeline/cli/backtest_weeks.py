@@ -15,6 +15,7 @@ import polars as pl
 from grpo_pipeline.artifacts import MANIFEST, Artifact, ArtifactStore, file_digest
 from grpo_pipeline.assets.candidates import candidate_named, candidates_of, version_name
 from grpo_pipeline.assets.curation import PAIRS
+from grpo_pipeline.assets.reward_model import usable_reward_model
 from grpo_pipeline.assets.working import OUTPUT, work_key
 from grpo_pipeline.backtest.next_week import SEEN_PERSON, SEEN_PROMPT, pairs_to_score
 from grpo_pipeline.backtest.outcome import BacktestWeek
@@ -32,6 +33,7 @@ from grpo_pipeline.resources.trainer import (
 )
 from grpo_pipeline.training.methods.catalog import leading
 from grpo_pipeline.training.profiles import detect_hardware, resolve
+from grpo_pipeline.training.stopping import read_stopped
 from grpo_pipeline.weeks import Week
 
 FOLDER = "backtests"
@@ -110,18 +112,30 @@ class Backtest:
         count, least = dataset.manifest["counts"]["train"], self.settings.dataset.min_new_pairs
         if count < least:
             raise NotPossible(f"{count} training pairs, fewer than {least} (GRPO_DATASET__MIN_NEW_PAIRS)")
-        resolved = resolve(self.settings.training, detect_hardware())
-        method = leading(resolved.methods)
+        method = leading(resolve(self.settings.training, detect_hardware()).methods)
         settings = self.settings.training.model_copy(update={"methods": (method,)})
-        key = work_key(dataset.manifest["dataset_hash"], resolve(settings, detect_hardware()).model_dump())
+        resolved = resolve(settings, detect_hardware())
+        weights = resolved.model_reward_weights
+        made_then = self.artifacts.latest("reward_model", week.key)
+        learned = usable_reward_model(self.artifacts, week.key, weights) if made_then else None
+        key = work_key(dataset.manifest["dataset_hash"], resolved.model_dump(), learned.hash if learned else None)
         folder = self.settings.home / FOLDER / "policies" / f"{week.key}-{key}"
         output = folder / OUTPUT
         if not (output / MANIFEST).exists():
             if not self.train:
                 raise NotPossible("nothing was trained; --train trains it now")
-            run = {"dataset_dir": dataset.path, "output_dir": output, "home": self.settings.home}
-            self._run("grpo_pipeline.training", {**run, "settings": settings.model_dump(mode="json")}, folder)
+            run = {
+                "dataset_dir": dataset.path,
+                "output_dir": output,
+                "home": self.settings.home,
+                "reward_model_dir": learned.path if learned else None,
+                "settings": settings.model_dump(mode="json"),
+            }
+            self._run("grpo_pipeline.training", run, folder)
             _remove_texts(output)
+            stopped = read_stopped(output)
+            if stopped:
+                raise NotPossible(str(stopped["reason"]))
         made = json.loads((output / MANIFEST).read_text(encoding="utf-8"))
         version = version_name(week.key, made["adapter_sha256"])
         return PastPolicy(week, version, method, made["base_model"]["name"], output / "adapter", trained_now=True)
