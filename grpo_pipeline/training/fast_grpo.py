@@ -24,6 +24,7 @@ from torch import nn
 from transformers import PreTrainedModel
 from trl import GRPOTrainer
 
+from grpo_pipeline.training.gradients import average_gradients
 from grpo_pipeline.training.merged import DEFAULT_ADAPTER, MergedPolicy
 from grpo_pipeline.training.rollouts import sample_rollouts
 from grpo_pipeline.training.token_scores import PromptedAnswers, score_answers
@@ -40,18 +41,13 @@ class FastGRPOTrainer(GRPOTrainer):
         super().__init__(*args, **kwargs)
         self.answers_per_pass = answers_per_pass
         self._merged: MergedPolicy | None = None
-        self._merged_as: tuple[str, int] | None = None
 
     def merged(self, adapter: str = DEFAULT_ADAPTER) -> PreTrainedModel:
         """The policy's merged twin as of this optimizer step."""
         if self._merged is None:
             # Made at the first use, when the policy is on its device.
             self._merged = MergedPolicy(self.accelerator.unwrap_model(self.model))
-        wanted = (adapter, self.state.global_step)
-        if self._merged_as != wanted:
-            self._merged.refresh(adapter)
-            self._merged_as = wanted
-        return self._merged.model
+        return self._merged.at_step(self.state.global_step, adapter)
 
     def _generate_single_turn(
         self,
@@ -127,7 +123,7 @@ class FastGRPOTrainer(GRPOTrainer):
         model.train()
         batch = self._prepare_inputs(inputs)
         loss = self._accumulate(model, batch)
-        self._average_gradients(model)
+        average_gradients(self.accelerator, model)
         self._step += 1
         self._metrics["train"]["step_time"].append(time.perf_counter() - began)
         return loss
@@ -155,23 +151,6 @@ class FastGRPOTrainer(GRPOTrainer):
             counts &= batch["advantages"] != 0
         most = int(self.accelerator.gather(counts.sum()).max())
         return (~counts).int().argsort(stable=True)[:most].sort().values
-
-    def _average_gradients(self, model: nn.Module) -> None:
-        """Gradients as the mean over all processes, zero where no answer counted.
-
-        Not left to DistributedDataParallel, which expects the same passes in every process.
-        """
-        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        for parameter in trained:
-            if parameter.grad is None:
-                # None would make the optimizer pass over the step, momentum and all.
-                parameter.grad = torch.zeros_like(parameter)
-        if self.accelerator.num_processes == 1:
-            return
-        flat = torch.cat([parameter.grad.flatten() for parameter in trained if parameter.grad is not None])
-        flat = self.accelerator.reduce(flat, reduction="mean")
-        for parameter, grad in zip(trained, flat.split([parameter.numel() for parameter in trained]), strict=True):
-            parameter.grad = grad.view_as(parameter)
 
 
 def _is_per_answer(value: Any, total: int) -> bool:  # noqa: ANN401

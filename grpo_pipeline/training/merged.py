@@ -18,6 +18,8 @@ from peft.tuners.lora import Linear as LoraLinear
 from torch import nn
 from transformers import PreTrainedModel
 
+from grpo_pipeline.training.attention import use_fast_attention
+
 DEFAULT_ADAPTER = "default"
 
 
@@ -113,6 +115,7 @@ class MergedPolicy:
         shared: dict[int, Any] = {id(tensor): tensor for tensor in (*base.parameters(), *base.buffers())}
         self.model: PreTrainedModel = copy.deepcopy(base, shared)
         self._layers: list[MergedLinear] = []
+        self._state: tuple[str, int] | None = None
         for name, layer in list(base.named_modules()):
             if isinstance(layer, LoraLinear):
                 merged = MergedLinear(layer)
@@ -120,11 +123,19 @@ class MergedPolicy:
                 self._layers.append(merged)
         # Adapted models have no dropout here, so this changes no number; it keeps checkpointing hooks quiet.
         self.model.eval()
+        use_fast_attention(self.model)
 
     def refresh(self, adapter: str = DEFAULT_ADAPTER) -> PreTrainedModel:
         """The twin, with an adapter merged as it is now."""
         for layer in self._layers:
             layer.refresh(adapter)
+        return self.model
+
+    def at_step(self, step: int, adapter: str = DEFAULT_ADAPTER) -> PreTrainedModel:
+        """The twin with an adapter as of an optimizer step, merged again only where that is another than the last."""
+        if self._state != (adapter, step):
+            self.refresh(adapter)
+            self._state = (adapter, step)
         return self.model
 
     def named_weights(self) -> Iterator[tuple[str, torch.Tensor]]:

@@ -31,7 +31,7 @@ def sample_rollouts(
     firsts = [row for row, prompt in enumerate(prompts) if row == 0 or list(prompt) != list(prompts[row - 1])]
     counts = torch.tensor([*firsts[1:], len(prompts)]) - torch.tensor(firsts)
     state = prefill(model, [prompts[row] for row in firsts])
-    state.select(torch.repeat_interleave(torch.arange(len(firsts)), counts).to(model.device))
+    state.reserve(torch.repeat_interleave(torch.arange(len(firsts)), counts).to(model.device), max_new_tokens)
     ends = torch.tensor(sorted(end_tokens), device=model.device)
     drawn = torch.full((len(prompts), max_new_tokens), -1, dtype=torch.long, device=model.device)
     rows = torch.arange(len(prompts), device=model.device)

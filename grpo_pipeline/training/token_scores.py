@@ -137,3 +137,26 @@ def score_answers(
     empty = torch.zeros(given.answers.shape, device=wanted.device, dtype=torch.float32)
     place = nn.functional.pad(wanted, (0, given.answers.shape[1] - wanted.shape[1]))
     return empty.masked_scatter(place, log_probs), empty.masked_scatter(place, entropies)
+
+
+def score_labels(
+    model: PreTrainedModel, tokens: torch.Tensor, mask: torch.Tensor, labels: torch.Tensor, ignored: int
+) -> torch.Tensor:
+    """Log-probabilities of the labelled tokens of whole sequences, in one dimension and float32.
+
+    Args:
+        tokens: (sequences, tokens), padded anywhere.
+        mask: 1 where a token is read.
+        labels: the tokens themselves where they are scored, else `ignored`.
+    """
+    hidden = model.get_decoder()(input_ids=tokens, attention_mask=mask, use_cache=False).last_hidden_state
+    wanted = labels[:, 1:] != ignored
+    log_probs, _ = _ChosenLogProbs.apply(
+        hidden[:, :-1][wanted],
+        model.get_output_embeddings().weight,
+        labels[:, 1:][wanted],
+        1.0,
+        torch.is_grad_enabled() and hidden.requires_grad,
+    )
+    found: torch.Tensor = log_probs
+    return found

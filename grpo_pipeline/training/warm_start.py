@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn.functional import cross_entropy
 from torch.utils.data import SequentialSampler
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, TrainerCallback
+from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from grpo_pipeline.training.batches import process_count, split_batch
+from grpo_pipeline.training.batches import split_batch
 from grpo_pipeline.training.checkpoints import MarkWhole
 from grpo_pipeline.training.data import IGNORED, TrainingData, warm_start_dataset
+from grpo_pipeline.training.gradients import average_gradients
 from grpo_pipeline.training.merged import MergedPolicy
 from grpo_pipeline.training.policy import Policy, fresh_policy, trainer_options
 from grpo_pipeline.training.profiles import ResolvedTraining
-from grpo_pipeline.training.token_scores import chosen_log_probs
+from grpo_pipeline.training.token_scores import score_labels
 
 PHASE = "Warm start"
 
@@ -51,23 +51,15 @@ class LeftPadding:
 
 
 class WarmStartTrainer(SFTTrainer):
-    """TRL's trainer on a fixed order of examples, spared the work it does in vain on a CPU."""
+    """TRL's trainer on a fixed order of examples, with the policy merged and the LM head on answer tokens alone.
 
-    _twin: MergedPolicy | None = None
-    _merged_at: int | None = None
+    Without Triton, TRL's own head scores prompts and padding as well, which is half the cost of a step on a CPU.
+    """
+
+    _merged: MergedPolicy | None = None
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:  # noqa: ANN401
         return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
-
-    def _merged(self) -> PreTrainedModel:
-        """The policy's merged twin as of this optimizer step."""
-        if self._twin is None:
-            # Made at the first use, when the policy is on its device.
-            self._twin = MergedPolicy(self.accelerator.unwrap_model(self.model))
-        if self._merged_at != self.state.global_step:
-            self._twin.refresh()
-            self._merged_at = self.state.global_step
-        return self._twin.model
 
     def compute_loss(
         self,
@@ -76,33 +68,26 @@ class WarmStartTrainer(SFTTrainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | None = None,
     ) -> Any:  # noqa: ANN401
-        """Mean negative log-likelihood of the step's answer tokens.
-
-        Without Triton, TRL's own head scores prompts and padding as well, which is half the cost of a step. In a single
-        process the pass also goes through merged weights, where an adapter beside its base costs half as much again.
-        """
-        labels = inputs["labels"]
-        if labels.is_cuda or return_outputs or num_items_in_batch is None:
+        """Mean negative log-likelihood of the step's answer tokens."""
+        if self.args.gradient_checkpointing or return_outputs or num_items_in_batch is None:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        if process_count() == 1 and not self.args.gradient_checkpointing:
-            scorer, learned = self._merged(), labels[:, 1:] != IGNORED
-            hidden = scorer.get_decoder()(
-                input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False
-            ).last_hidden_state[:, :-1]
-            head = scorer.get_output_embeddings().weight
-            log_probs, _ = chosen_log_probs(hidden[learned], head, labels[:, 1:][learned])
-            return -log_probs.sum() / num_items_in_batch
-        answers = labels.shape[1] - int((labels != IGNORED).any(dim=0).nonzero()[0])
-        logits = model(
-            input_ids=inputs["input_ids"],
-            attention_mask=inputs["attention_mask"],
-            use_cache=False,
-            logits_to_keep=answers + 1,
-        ).logits[:, :-1]
-        targets = labels[:, -answers:]
-        summed = cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="sum")
+        if self._merged is None:
+            self._merged = MergedPolicy(self.accelerator.unwrap_model(self.model))
+        mask, labels = inputs["attention_mask"], inputs["labels"]
+        # The merged twin computes in its own precision.
+        with torch.autocast(labels.device.type, enabled=False):
+            log_probs = score_labels(
+                self._merged.at_step(self.state.global_step), inputs["input_ids"], mask, labels, IGNORED
+            )
         # The count is over all processes, between which gradients are averaged.
-        return summed / num_items_in_batch * self.accelerator.num_processes
+        return -log_probs.sum() / num_items_in_batch * self.accelerator.num_processes
+
+    def training_step(self, model: torch.nn.Module, *args: Any, **kwargs: Any) -> torch.Tensor:  # noqa: ANN401
+        """One pass; with a step's last one the processes exchange what they found."""
+        loss: torch.Tensor = super().training_step(model, *args, **kwargs)
+        if self.accelerator.sync_gradients:
+            average_gradients(self.accelerator, model)
+        return loss
 
 
 def warm_start(

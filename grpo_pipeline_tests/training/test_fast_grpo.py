@@ -13,6 +13,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from grpo_pipeline.training.base_model import BaseModel, locate_base_model
 from grpo_pipeline.training.fast_grpo import FastGRPOTrainer
+from grpo_pipeline.training.gradients import average_gradients
 from grpo_pipeline.training.loading import load_tokenizer
 from grpo_pipeline.training.policy import Policy, fresh_policy
 from grpo_pipeline.training.profiles import Hardware, resolve
@@ -103,12 +104,12 @@ def loss_and_gradients(trained: GRPOTrainer, batch: dict[str, Any]) -> tuple[flo
     trained.current_gradient_accumulation_steps = 1
     if isinstance(trained, FastGRPOTrainer):
         loss = trained._accumulate(trained.model, batch)
-        trained._average_gradients(trained.model)
+        average_gradients(trained.accelerator, trained.model)
     else:
         loss = trained.compute_loss(trained.model, batch)
         loss.backward()
     grads = {name: p.grad.clone() for name, p in trained.model.named_parameters() if p.grad is not None}
-    return float(loss), grads
+    return float(loss.detach()), grads
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.05])
