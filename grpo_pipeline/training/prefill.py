@@ -11,7 +11,7 @@ from transformers import Cache, DynamicLayer, PreTrainedModel
 from grpo_pipeline.errors import PipelineError
 
 
-class ReservedLayer(DynamicLayer):  # type: ignore[misc]
+class ReservedLayer(DynamicLayer):
     """Keys and values in memory reserved for all tokens to come; joining them would copy all of them for each token.
 
     Args:

@@ -76,9 +76,7 @@ class WarmStartTrainer(SFTTrainer):
         mask, labels = inputs["attention_mask"], inputs["labels"]
         # The merged twin computes in its own precision.
         with torch.autocast(labels.device.type, enabled=False):
-            log_probs = score_labels(
-                self._merged.at_step(self.state.global_step), inputs["input_ids"], mask, labels, IGNORED
-            )
+            log_probs = score_labels(self._merged.current(), inputs["input_ids"], mask, labels, IGNORED)
         # The count is over all processes, between which gradients are averaged.
         return -log_probs.sum() / num_items_in_batch * self.accelerator.num_processes
 
@@ -87,6 +85,8 @@ class WarmStartTrainer(SFTTrainer):
         loss: torch.Tensor = super().training_step(model, *args, **kwargs)
         if self.accelerator.sync_gradients:
             average_gradients(self.accelerator, model)
+            if self._merged is not None:
+                self._merged.outdate()
         return loss
 
 
