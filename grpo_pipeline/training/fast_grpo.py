@@ -15,6 +15,7 @@ What each part buys (measured by `make bench-training`):
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -41,6 +42,14 @@ class FastGRPOTrainer(GRPOTrainer):
         super().__init__(*args, **kwargs)
         self.answers_per_pass = answers_per_pass
         self._merged: MergedPolicy | None = None
+        if self.use_vllm:
+            # TRL would merge the adapter into the base and take it out again, each time losing a little of the base.
+            self.vllm_generation._iter_named_params = self._merged_weights
+
+    def _merged_weights(self) -> Iterator[tuple[str, torch.Tensor]]:
+        self.merged()
+        assert self._merged is not None
+        yield from self._merged.named_weights()
 
     def merged(self, adapter: str = DEFAULT_ADAPTER) -> PreTrainedModel:
         """The policy's merged twin, merged once for each adapter and optimizer step."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from peft import PeftModel
 from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallback
@@ -35,6 +36,20 @@ def end_tokens(model: PeftModel, tokenizer: PreTrainedTokenizerBase) -> list[int
     stated = model.generation_config.eos_token_id
     listed = stated if isinstance(stated, list) else [stated] if stated is not None else []
     return [tokenizer.eos_token_id, *listed]
+
+
+def _sampler_options(resolved: ResolvedTraining) -> dict[str, Any]:
+    """What TRL is told about vLLM. Its random numbers are its own: a run that is taken up again samples anew."""
+    if resolved.vllm == "off":
+        return {}
+    return {
+        "use_vllm": True,
+        "vllm_mode": resolved.vllm,
+        "vllm_server_base_url": resolved.vllm_server_url,
+        "vllm_max_model_length": resolved.max_prompt_tokens + resolved.max_completion_tokens,
+        # vLLM's probabilities differ a little from the trainer's. A ratio over whole answers shrinks with their length.
+        "vllm_importance_sampling_mode": "token_truncate",
+    }
 
 
 def train_grpo(
@@ -81,6 +96,7 @@ def train_grpo(
             # The dataset is in the order of the steps already.
             shuffle_dataset=False,
             reward_weights=list(weights.values()),
+            **_sampler_options(resolved),
             **trainer_options(resolved),
         ),
         train_dataset=grpo_dataset(data, resolved, steps),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
+import shutil
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.rewards.weights import resolve_model_weights, resolve_weights
 from grpo_pipeline.training.budget_settings import BudgetSettings
 from grpo_pipeline.training.methods.catalog import BY_SIMPLICITY, USE_WARM_START, MethodName
@@ -20,6 +24,9 @@ PACKAGED_SMOLLM2 = "SmolLM2-135M-Instruct"
 TINY_QWEN3 = "tiny-qwen3"
 # CPUs without these run bfloat16 matrix products slower than float32 ones.
 BF16_CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
+# A pass of the gpu profile reads up to 6,000 tokens, which leave about 30 GB of activations in a model of 4B (by
+# arithmetic: 8 to 10 tensors of the layers' sizes for each token), beside 16 GB of weights, with the merged ones.
+ROOM_FOR_ACTIVATIONS_GIB = 60.0
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,10 @@ class Hardware:
 
     gpus: int
     cpu_bf16: bool
+    gpu_gib: float = 0.0
+    """Memory of the smallest GPU."""
+    vllm: bool = False
+    """Whether vLLM is installed."""
 
 
 class ResolvedTraining(BaseModel):
@@ -67,6 +78,8 @@ class ResolvedTraining(BaseModel):
     model_reward_weights: dict[str, float]
     dtype: Literal["bfloat16", "float32"]
     gradient_checkpointing: bool
+    vllm: Literal["off", "colocate", "server"]
+    vllm_server_url: str | None = None
 
 
 PROFILES: dict[ProfileName, dict[str, Any]] = {
@@ -90,7 +103,6 @@ PROFILES: dict[ProfileName, dict[str, Any]] = {
         "preflight_prompts": 32,
         "lora_rank": 16,
         "save_every": 10,
-        "gradient_checkpointing": True,
     },
     "cpu": {
         "base_model": PACKAGED_SMOLLM2,
@@ -112,7 +124,6 @@ PROFILES: dict[ProfileName, dict[str, Any]] = {
         "preflight_prompts": 8,
         "lora_rank": 16,
         "save_every": 6,
-        "gradient_checkpointing": False,
     },
     "tiny": {
         "base_model": TINY_QWEN3,
@@ -134,7 +145,6 @@ PROFILES: dict[ProfileName, dict[str, Any]] = {
         "preflight_prompts": 8,
         "lora_rank": 8,
         "save_every": 2,
-        "gradient_checkpointing": False,
     },
 }
 
@@ -147,11 +157,28 @@ def _visible_gpus() -> int:
     return min(len(present), len([name for name in chosen.split(",") if name.strip() not in ("", "-1")]))
 
 
+def _gpu_gib() -> float:
+    """Memory of the smallest NVIDIA GPU in GiB; 0 where the driver's own tool is missing or fails."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return 0.0
+    command = [tool, "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    sizes = [int(line) for line in result.stdout.split() if line.isdigit()] if result.returncode == 0 else []
+    return min(sizes, default=0) / 1024
+
+
 def detect_hardware() -> Hardware:
     """The NVIDIA GPUs that are visible and whether the CPU is fast in bfloat16, found without loading torch."""
     cpu = Path("/proc/cpuinfo")
     flags = re.search(r"^flags\s*:(.*)$", cpu.read_text(), re.MULTILINE) if cpu.exists() else None
-    return Hardware(gpus=_visible_gpus(), cpu_bf16=bool(flags and BF16_CPU_FLAGS & set(flags[1].split())))
+    gpus = _visible_gpus()
+    return Hardware(
+        gpus=gpus,
+        cpu_bf16=bool(flags and BF16_CPU_FLAGS & set(flags[1].split())),
+        gpu_gib=_gpu_gib() if gpus else 0.0,
+        vllm=importlib.util.find_spec("vllm") is not None,
+    )
 
 
 def _possible(methods: Sequence[MethodName], warm_start: bool) -> tuple[MethodName, ...]:
@@ -160,6 +187,14 @@ def _possible(methods: Sequence[MethodName], warm_start: bool) -> tuple[MethodNa
     if not warm_start:
         wanted = {"grpo" if method in USE_WARM_START else method for method in wanted if method != "sft"} or {"grpo"}
     return tuple(method for method in BY_SIMPLICITY if method in wanted)
+
+
+def _sampler(settings: TrainingSettings, profile: ProfileName, hardware: Hardware) -> str:
+    if settings.vllm == "auto":
+        return "colocate" if profile == "gpu" and hardware.gpus and hardware.vllm else "off"
+    if settings.vllm == "server" and settings.vllm_server_url is None:
+        raise PipelineError("Sampling on a vLLM server needs its address: set GRPO_TRAINING__VLLM_SERVER_URL.")
+    return settings.vllm
 
 
 def resolve(settings: TrainingSettings, hardware: Hardware) -> ResolvedTraining:
@@ -174,5 +209,9 @@ def resolve(settings: TrainingSettings, hardware: Hardware) -> ResolvedTraining:
         "reward_weights": resolve_weights(settings.reward_weights),
         "model_reward_weights": resolve_model_weights(settings.reward_weights),
         "dtype": "bfloat16" if fast_bf16 else "float32",
+        "gradient_checkpointing": profile == "gpu" and hardware.gpu_gib < ROOM_FOR_ACTIVATIONS_GIB
+        if settings.gradient_checkpointing is None
+        else settings.gradient_checkpointing,
+        "vllm": _sampler(settings, profile, hardware),
     }
     return ResolvedTraining.model_validate({**PROFILES[profile], **stated, **decided})

@@ -75,6 +75,20 @@ class TrainingSettings(BudgetSettings):
         0.01, ge=0, description="Spread of the rewards in a group up to which it teaches nothing but noise."
     )
 
+    gradient_checkpointing: bool | None = Field(
+        None,
+        description="Compute activations a second time instead of keeping them: slower, needs less memory; unset: only "
+        "on a GPU with less than 60 GiB.",
+    )
+    vllm: Literal["auto", "off", "colocate", "server"] = Field(
+        "auto",
+        description="Sample answers with vLLM, beside the trainer on its GPU (colocate) or on a server; auto: colocate "
+        "where vllm is installed and there is a GPU.",
+    )
+    vllm_server_url: str | None = Field(
+        None, description="Address of `trl vllm-serve` for vllm=server, like http://127.0.0.1:8000."
+    )
+
     lora_rank: int | None = Field(None, gt=0, description="Rank of the LoRA adapter, on all linear layers.")
     save_every: int | None = Field(None, gt=0, description="Optimizer steps between checkpoints.")
     reward_weights: dict[str, float] = Field(

@@ -40,6 +40,18 @@ def test_a_setting_goes_before_the_profile() -> None:
     assert "empty" not in found.reward_weights
 
 
+def test_the_device_chooses_how_answers_are_sampled_and_what_is_kept_in_memory() -> None:
+    large = Hardware(gpus=1, cpu_bf16=True, gpu_gib=139.0, vllm=True)
+    small = Hardware(gpus=1, cpu_bf16=True, gpu_gib=23.0, vllm=False)
+    found = [resolve(TrainingSettings(), hardware) for hardware in (large, small, SERVER)]
+    assert [item.vllm for item in found] == ["colocate", "off", "off"]
+    assert [item.gradient_checkpointing for item in found] == [False, True, False]
+    assert resolve(TrainingSettings(gradient_checkpointing=False, vllm="off"), small).gradient_checkpointing is False
+    assert resolve(TrainingSettings(profile="cpu"), large).vllm == "off"
+    with pytest.raises(PipelineError, match="VLLM_SERVER_URL"):
+        resolve(TrainingSettings(vllm="server"), large)
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_profile_decides_everything(profile: str) -> None:
     found = resolve(TrainingSettings(profile=profile), SERVER)  # type: ignore[arg-type]
