@@ -151,12 +151,5 @@ def score_labels(
     """
     hidden = model.get_decoder()(input_ids=tokens, attention_mask=mask, use_cache=False).last_hidden_state
     wanted = labels[:, 1:] != ignored
-    log_probs, _ = _ChosenLogProbs.apply(
-        hidden[:, :-1][wanted],
-        model.get_output_embeddings().weight,
-        labels[:, 1:][wanted],
-        1.0,
-        torch.is_grad_enabled() and hidden.requires_grad,
-    )
-    found: torch.Tensor = log_probs
-    return found
+    log_probs, _ = chosen_log_probs(hidden[:, :-1][wanted], model.get_output_embeddings().weight, labels[:, 1:][wanted])
+    return log_probs
