@@ -24,7 +24,7 @@ from grpo_pipeline_tests.training.runs import tiny_config
 
 ANSWERS = {"red": "warm day.", "blue": "cold sea."}
 OTHER = {"red": "blue", "blue": "red"}
-CONTRIBUTORS = 12
+CONTRIBUTORS = 24
 # Enough steps to speak, and enough groups to learn from; some 25 seconds on one core.
 SETTINGS: dict[str, Any] = {
     "warm_start_epochs": 50,
@@ -62,7 +62,7 @@ def judge(
     folder: Path, home: Path, candidate: Path, incumbent: Path | None = None, max_new_tokens: int = 16
 ) -> Verdict:
     """Evaluate a candidate on pairs of the same task that no run has seen; files land in `folder`/evaluation."""
-    held_out = write_dataset(folder / "held_out", colour_pairs(48, seed=2, first=10_000)) / "train.parquet"
+    held_out = write_dataset(folder / "held_out", colour_pairs(72, seed=2, first=10_000)) / "train.parquet"
     run = EvaluationRun(
         held_out=held_out,
         output_dir=folder / "evaluation",
