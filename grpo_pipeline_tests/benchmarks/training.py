@@ -60,10 +60,12 @@ def compare(folder: Path, shape: Shape) -> bool:
     clocks = {kind: Clock() for kind in ("defaults", "best", "ours")}
     trainers = {kind: make_trainer(kind, folder, shape, clock) for kind, clock in clocks.items()}
     roofs = []
-    for _ in range(1 + REPEATS):
+    for turn in range(1 + REPEATS):
         roofs.append(measure_roofs(config, shape))
         for trainer in trainers.values():
             trainer.train()
+        seconds = ", ".join(f"{kind} {clock.seconds['step'][-1]:.1f} s" for kind, clock in clocks.items())
+        print(f"  {f'turn {turn}' if turn else 'to warm up'}: {seconds}", flush=True)
     medians = report(clocks, shape)
     roof = Roofs(statistics.median(r.flops for r in roofs), statistics.median(r.bytes_per_second for r in roofs))
     print(f"  roofs: {roof.flops / 1e9:,.0f} GFLOP/s in bfloat16, {roof.bytes_per_second / 1e9:.0f} GB/s of memory")
