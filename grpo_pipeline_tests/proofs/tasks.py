@@ -37,6 +37,7 @@ SETTINGS: dict[str, Any] = {
     "micro_batch": 64,
     "max_completion_tokens": 16,
     "save_every": 10,
+    "preflight": False,
 }
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from peft import PeftModel
 
+from grpo_pipeline.training import phases
 from grpo_pipeline.training import run as training_run
 from grpo_pipeline.training.profiles import Hardware
 from grpo_pipeline_tests.proofs.tasks import colour_pairs, run_config
@@ -51,7 +52,7 @@ def test_the_base_weights_do_not_drift_over_200_cycles(
 ) -> None:
     """Every cycle samples answers from the policy as it then is and learns from them; only the adapter changes."""
     digests: list[str] = []
-    train_grpo = training_run.train_grpo
+    train_grpo = phases.train_grpo
 
     def between_digests(model: PeftModel, *rest: Any, **named: Any) -> Any:  # noqa: ANN401
         digests.append(base_digest(model))
@@ -59,7 +60,7 @@ def test_the_base_weights_do_not_drift_over_200_cycles(
         digests.append(base_digest(trainer.accelerator.unwrap_model(trainer.model)))
         return trainer
 
-    monkeypatch.setattr(training_run, "train_grpo", between_digests)
+    monkeypatch.setattr(phases, "train_grpo", between_digests)
     monkeypatch.setattr(training_run, "detect_hardware", lambda: Hardware(gpus=0, cpu_bf16=bf16))
     pairs = [
         {**item, **{name: [{"role": "assistant", "content": text}] for name, text in TINY_ANSWERS.items()}}

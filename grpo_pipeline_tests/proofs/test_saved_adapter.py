@@ -12,6 +12,7 @@ from peft import PeftModel
 
 from grpo_pipeline.evaluation.models import Contender, load_contenders, playing
 from grpo_pipeline.gates.metrics import CANDIDATE
+from grpo_pipeline.training import phases
 from grpo_pipeline.training import run as training_run
 from grpo_pipeline.training.base_model import BaseModel, locate_base_model
 from grpo_pipeline.training.loading import load_policy, load_tokenizer
@@ -79,7 +80,7 @@ def trained(request: pytest.FixtureRequest, home: Path, tmp_path_factory: pytest
 
     config = run_config(tmp_path_factory.mktemp("saved"), home, colour_pairs(8, seed=1), **case.settings)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training_run, "save_adapter", save_and_score)
+        patch.setattr(phases, "save_adapter", save_and_score)
         patch.setattr(training_run, "detect_hardware", lambda: Hardware(gpus=0, cpu_bf16=case.cpu_bf16))
         run_here(config)
     base = locate_base_model(manifest(config.output_dir)["base_model"]["name"], home)
