@@ -136,7 +136,12 @@ def start(home: Path, environment: dict[str, str]) -> Deployment:
             start_new_session=True,
         )
     deployment = Deployment(port, api_port, process)
-    wait_until("the webserver answers and has loaded the code", lambda: _loaded(deployment), 180)
+    try:
+        wait_until("the webserver answers and has loaded the code", lambda: _loaded(deployment), 180)
+    except AssertionError:
+        # Nobody else knows of it yet.
+        stop(deployment)
+        raise
     return deployment
 
 
