@@ -11,6 +11,7 @@ from typing import Annotated
 import httpx2
 from fastapi import Depends, Request
 
+from grpo_pipeline.artifacts import ArtifactStore
 from grpo_pipeline.config import Settings
 from grpo_pipeline.server.access.key_ring import KeyRing
 from grpo_pipeline.server.access.rate_limits import RateLimit
@@ -70,7 +71,7 @@ async def open_services(
 
         async def tool_calling() -> ToolCallingStats:
             async with pool.connection() as connection:
-                return await read_tool_calling(connection)
+                return await read_tool_calling(connection, ArtifactStore(settings.artifacts))
 
         feedback = FeedbackWriter(pool, add_users=add_users)
         services = Services(

@@ -15,7 +15,7 @@ from grpo_pipeline.server.ranking.processes import run_module
 from grpo_pipeline.server.ranking.schema import RankingBody
 from grpo_pipeline.server.services import Services
 
-MODULE = "grpo_pipeline.evaluation.answering"
+MODULE = "grpo_pipeline.evaluation.sample_group"
 
 
 @dataclass(frozen=True)

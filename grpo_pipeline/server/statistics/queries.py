@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
 
+from grpo_pipeline.artifacts import ArtifactStore
 from grpo_pipeline.curation.settings import CurationSettings
-from grpo_pipeline.server.statistics.schema import Stats, SuccessRate, ToolCallingStats, WeekCounts
+from grpo_pipeline.gates.reward_fidelity import wilson_interval
+from grpo_pipeline.server.models.schema import Judgement
+from grpo_pipeline.server.statistics.schema import (
+    Stats,
+    SuccessRate,
+    ToolCallingStats,
+    ToolCallingTraining,
+    WeekCounts,
+)
+from grpo_pipeline.tool_calling.names import EVALUATION_ASSET, UNDATED
 
 WEEKS_SHOWN = 26
 MODELS_SHOWN = 50
@@ -62,8 +71,8 @@ async def read_stats(connection: psycopg.AsyncConnection, curation: CurationSett
     )
 
 
-async def read_tool_calling(connection: psycopg.AsyncConnection) -> ToolCallingStats:
-    """What feedback says about tool calls."""
+async def read_tool_calling(connection: psycopg.AsyncConnection, artifacts: ArtifactStore) -> ToolCallingStats:
+    """What feedback says about tool calls, and what the last training on synthetic ones came to."""
     async with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
         (feedback,), (pairs,) = await _rows(cursor, WITH_TOOLS), await _rows(cursor, PAIRS_WITH_TOOLS)
         champion = await _rows(cursor, CHAMPION)
@@ -75,29 +84,33 @@ async def read_tool_calling(connection: psycopg.AsyncConnection) -> ToolCallingS
         pairs_with_tools=pairs["pairs"],
         pairs_that_call=pairs["calling"],
         champion=champion[0]["version"] if champion else None,
+        training=_training(artifacts),
         champion_metrics=dict(_tool_metrics(champion[0]["metrics"])) if champion else {},
     )
 
 
-def wilson(successes: int, trials: int, z: float = Z95) -> tuple[float, float] | None:
-    """The interval of a share by Wilson's score (1927), which holds near 0 and 1 and for few trials too."""
-    if trials == 0:
+def _training(artifacts: ArtifactStore) -> ToolCallingTraining | None:
+    evaluation = artifacts.latest(EVALUATION_ASSET, UNDATED)
+    if evaluation is None:
         return None
-    share, extra = successes / trials, z * z / trials
-    center = (share + extra / 2) / (1 + extra)
-    half = z * math.sqrt(share * (1 - share) / trials + extra / (4 * trials)) / (1 + extra)
-    return max(0.0, center - half), min(1.0, center + half)
+    counts = dict(evaluation.manifest["counts"])
+    return ToolCallingTraining(
+        held_out=counts.pop("held_out"),
+        right={name.removeprefix("right_"): count for name, count in counts.items()},
+        failures=evaluation.manifest["failures"],
+        verdict=Judgement.model_validate(evaluation.manifest["verdict"]),
+    )
 
 
 def _success(row: Mapping[str, Any]) -> SuccessRate:
     votes = row["up"] + row["down"]
-    interval = wilson(row["up"], votes)
+    interval = wilson_interval(row["up"] / votes, votes, Z95) if votes else None
     return SuccessRate(
         model_version=row["model_version"],
         votes=votes,
         success_rate=row["up"] / votes if votes else None,
-        low=interval[0] if interval else None,
-        high=interval[1] if interval else None,
+        low=max(0.0, interval[0]) if interval else None,
+        high=min(1.0, interval[1]) if interval else None,
         mean_score=row["mean_score"],
         edits=row["edits"],
     )

@@ -6,6 +6,7 @@ from datetime import date
 
 from pydantic import Field
 
+from grpo_pipeline.server.models.schema import Judgement
 from grpo_pipeline.server.schema import Answer
 
 
@@ -38,6 +39,15 @@ class Stats(Answer):
     models: list[SuccessRate] = Field(description="Success by model version, the most votes first.")
 
 
+class ToolCallingTraining(Answer):
+    """What the last training on synthetic tool-calling scenarios came to."""
+
+    held_out: int = Field(description="Held-out scenarios that were answered.")
+    right: dict[str, int] = Field(description="Right answers by model: `base`, after `warm_start`, after `grpo`.")
+    failures: dict[str, dict[str, int]] = Field(description="What was wrong with the others, by model and kind.")
+    verdict: Judgement = Field(description="Whether GRPO is better than its own warm start.")
+
+
 class ToolCallingStats(Answer):
     """What feedback says about tool calls."""
 
@@ -47,6 +57,9 @@ class ToolCallingStats(Answer):
     pairs_with_tools: int = Field(description="Preference pairs whose prompt offers tools.")
     pairs_that_call: int = Field(description="Those among them whose preferred answer calls a tool.")
     champion: str | None = Field(description="The version in use.")
+    training: ToolCallingTraining | None = Field(
+        None, description="The last training on synthetic scenarios; null before the first."
+    )
     champion_metrics: dict[str, float] = Field(
         description="What was measured of the champion's tool calls, as the registry has it."
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,25 @@ from grpo_pipeline.artifacts import ArtifactStore
 from grpo_pipeline.assets.working import FOLDER
 from grpo_pipeline.automation import PARTITION
 from grpo_pipeline.server.models.schema import Judgement
+from grpo_pipeline.server.training.launching import TOOL_CALLING
 from grpo_pipeline.server.training.schema import MetricsRow, RunAnswer, Step, StepStatus
+from grpo_pipeline.tool_calling.names import EVALUATION_ASSET, POLICY_ASSET, UNDATED
 
 METRICS = "metrics.jsonl"
 ROWS_SHOWN = 100
-DECISIONS = ("champion", "policy_evaluation", "grpo_policy")
+POLICY, DECISIONS = "grpo_policy", ("champion", "policy_evaluation", "grpo_policy")
 STEP_STATUS: dict[str, StepStatus] = {
     "SUCCESS": "done", "FAILURE": "failed", "IN_PROGRESS": "running", "SKIPPED": "skipped",
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a run makes: the policy it trains, under which week, and the assets that decide about it, the last first."""
+
+    policy: str
+    week: str
+    decisions: Sequence[str]
 
 
 def run_answer(run: Mapping[str, Any], artifacts: ArtifactStore, link: str) -> RunAnswer:
@@ -31,6 +43,9 @@ def run_answer(run: Mapping[str, Any], artifacts: ArtifactStore, link: str) -> R
     """
     tags = {tag["key"]: tag["value"] for tag in run["tags"]}
     week, began = tags.get(PARTITION), run["startTime"]
+    subject = Subject(POLICY_ASSET, UNDATED, (EVALUATION_ASSET,)) if run["jobName"] == TOOL_CALLING else None
+    if week:
+        subject = Subject(POLICY, week, DECISIONS)
     found = {item["stepKey"]: item for item in run["stepStats"]}
     names = list(dict.fromkeys([*(run["stepKeysToExecute"] or []), *found]))
     steps = [_step(name, found.get(name)) for name in names]
@@ -44,8 +59,8 @@ def run_answer(run: Mapping[str, Any], artifacts: ArtifactStore, link: str) -> R
         ended_at=run["endTime"],
         steps=steps,
         progress=sum(step.status == "done" for step in steps) / len(steps) if steps else 0.0,
-        metrics=_metrics(artifacts, week, began) if week and began else [],
-        verdict=_verdict(artifacts, week, began) if week and began and over else None,
+        metrics=_metrics(artifacts, subject, began) if subject and began else [],
+        verdict=_verdict(artifacts, subject, began) if subject and began and over else None,
         url=link,
     )
 
@@ -58,10 +73,10 @@ def _step(name: str, stats: Mapping[str, Any] | None) -> Step:
     return Step(name=name, status=STEP_STATUS.get(stats["status"] or "", "waiting"), seconds=seconds)
 
 
-def _metrics(artifacts: ArtifactStore, week: str, began: float) -> list[MetricsRow]:
+def _metrics(artifacts: ArtifactStore, subject: Subject, began: float) -> list[MetricsRow]:
     """The last rows of the metrics that were written since a run began: where it works, or what it published."""
-    working = (artifacts.root / FOLDER).glob(f"grpo_policy-{week}-*")
-    published = artifacts.latest("grpo_policy", week)
+    working = (artifacts.root / FOLDER).glob(f"{subject.policy}-{subject.week}-*")
+    published = artifacts.latest(subject.policy, subject.week)
     folders = [*working, *([published.path] if published else [])]
     files = [file for folder in folders for file in folder.rglob(METRICS)]
     fresh = [file for file in files if file.stat().st_mtime >= began]
@@ -81,10 +96,10 @@ def _rows(file: Path) -> list[MetricsRow]:
     return rows
 
 
-def _verdict(artifacts: ArtifactStore, week: str, began: float) -> Judgement | None:
+def _verdict(artifacts: ArtifactStore, subject: Subject, began: float) -> Judgement | None:
     """The last decision that was published since a run began."""
-    for asset in DECISIONS:
-        artifact = artifacts.latest(asset, week)
+    for asset in subject.decisions:
+        artifact = artifacts.latest(asset, subject.week)
         if artifact and (artifact.path.parent / "current").stat().st_mtime >= began:
             return Judgement.model_validate(artifact.manifest["verdict"])
     return None

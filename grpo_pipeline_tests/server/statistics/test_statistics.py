@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from grpo_pipeline.artifacts import ArtifactStore
 from grpo_pipeline.conversation import ToolCall, format_tool_call
 from grpo_pipeline.registry.registry import ModelRegistry
 from grpo_pipeline.server.access.keys import create_key
-from grpo_pipeline.server.statistics.queries import wilson
+from grpo_pipeline.tool_calling.names import EVALUATION_ASSET, UNDATED
 from grpo_pipeline.weeks import Week
 from grpo_pipeline_tests.registry.models import model
 from grpo_pipeline_tests.server.conftest import Server
@@ -37,6 +36,7 @@ def test_feedback_is_counted_by_type_status_week_and_model_version(server: Serve
     assert found["weeks"][-1] == {"week": "2026-11-02", "feedback": 3, "pairs": 3}
     rates = {item["modelVersion"]: item for item in found["models"]}
     assert (rates["v1"]["votes"], rates["v1"]["successRate"]) == (3, pytest.approx(2 / 3))
+    assert 0.2 < rates["v1"]["low"] < 2 / 3 < rates["v1"]["high"] < 0.95
     # A rating of 3 says neither up nor down, as in curation.
     assert (rates["v2"]["votes"], rates["v2"]["successRate"], rates["v2"]["meanScore"]) == (2, 0.5, 3)
     assert (rates[None]["votes"], rates[None]["successRate"], rates[None]["edits"]) == (0, None, 3)
@@ -58,26 +58,23 @@ def test_tool_calls_are_counted_where_tools_were_offered(server: Server) -> None
     assert found["champion"] == "2026-11-02-aaaa1111"
 
 
+def test_the_last_training_on_synthetic_scenarios_is_shown(server: Server) -> None:
+    artifacts = ArtifactStore(server.home / "artifacts")
+    verdict = {"status": "pass", "reason": "GRPO is credibly better than its warm start."}
+    counts = {"held_out": 60, "right_base": 3, "right_warm_start": 40, "right_grpo": 52}
+    failures = {"base": {"no_call": 57}, "warm_start": {"wrong_value": 20}, "grpo": {"wrong_value": 8}}
+    with artifacts.draft(EVALUATION_ASSET) as draft:
+        manifest = {"counts": counts, "failures": failures, "verdict": verdict}
+        artifacts.publish(draft, EVALUATION_ASSET, UNDATED, manifest)
+    with server.client() as client:
+        found = client.get("/api/grpo/tool-calling-stats").json()["training"]
+    assert (found["heldOut"], found["right"]) == (60, {"base": 3, "warm_start": 40, "grpo": 52})
+    assert (found["failures"], found["verdict"]) == (failures, verdict)
+
+
 def test_statistics_are_for_administrators(server: Server) -> None:
     key = create_key(server.url, "app", "test")
     with server.client() as client:
         for path in ("/api/stats", "/api/grpo/tool-calling-stats"):
             assert client.get(path).status_code == 401
             assert client.get(path, headers=bearer(key)).status_code == 403
-
-
-@given(st.integers(1, 1000), st.data())
-def test_an_interval_holds_its_share_and_stays_between_0_and_1(trials: int, data: st.DataObject) -> None:
-    successes = data.draw(st.integers(0, trials))
-    interval = wilson(successes, trials)
-    assert interval is not None
-    low, high = interval
-    assert 0 <= low <= successes / trials + 1e-12
-    assert successes / trials - 1e-12 <= high <= 1
-
-
-def test_an_interval_is_wilsons() -> None:
-    """Against the values of Brown, Cai and DasGupta (2001), and none without trials."""
-    assert wilson(0, 10) == pytest.approx((0, 0.2775), abs=1e-4)
-    assert wilson(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
-    assert wilson(0, 0) is None

@@ -108,6 +108,19 @@ def test_too_few_pairs_are_trained_on_only_when_forced(
     assert launched.run_config == {"ops": {"preference_dataset": {"config": {"min_new_pairs": 1}}}}
 
 
+def test_training_on_synthetic_tool_calls_is_launched_once(
+    webserver: Webserver, server: Server, instance: dg.DagsterInstance
+) -> None:
+    async def run() -> list[httpx2.Response]:
+        async with api_beside(webserver, server) as api:
+            return [await api.post("/api/grpo/train-tool-calling", json={}) for _ in range(2)]
+
+    first, second = asyncio.run(run())
+    assert (first.status_code, second.status_code) == (202, 409)
+    assert (first.json()["job"], first.json()["week"]) == ("tool_calling_job", None)
+    assert [run.job_name for run in instance.get_runs()] == ["tool_calling_job"]
+
+
 def test_a_run_and_a_job_that_there_is_not_are_404(webserver: Webserver, server: Server) -> None:
     async def run() -> tuple[int, str]:
         async with api_beside(webserver, server) as api:

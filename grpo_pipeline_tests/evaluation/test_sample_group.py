@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from grpo_pipeline.errors import PipelineError
-from grpo_pipeline.evaluation.answering import Answered, Asked, answer
+from grpo_pipeline.evaluation.sample_group import Answered, Asked, answer
 from grpo_pipeline.registry.registry import ModelRegistry
 from grpo_pipeline.training.profiles import TINY_QWEN3
 from grpo_pipeline_tests.evaluation.conftest import WANTED
@@ -56,7 +56,7 @@ def test_a_prompt_that_is_too_long_is_refused(home: Path) -> None:
 
 @pytest.mark.usefixtures("base")
 def test_the_process_prints_nothing_but_its_answers(home: Path, learned: Path) -> None:
-    command = [sys.executable, "-m", "grpo_pipeline.evaluation.answering"]
+    command = [sys.executable, "-m", "grpo_pipeline.evaluation.sample_group"]
     text = json.dumps(asked(home, learned))
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=True, timeout=120)
     assert len(Answered.model_validate_json(done.stdout).texts) == 3
