@@ -63,7 +63,8 @@ async def open_services(
     """The services of a running server, on a normalized database URL."""
     # The embedded server has no users but those that feedback names.
     add_users = settings.database_url is None if server.add_users is None else server.add_users
-    async with connection_pool(url) as pool, httpx2.AsyncClient(timeout=HTTP_SECONDS) as http:
+    writing = connection_pool(url, size=1, checked=False)
+    async with connection_pool(url) as pool, writing, httpx2.AsyncClient(timeout=HTTP_SECONDS) as http:
 
         async def stats() -> Stats:
             async with pool.connection() as connection:
@@ -73,7 +74,7 @@ async def open_services(
             async with pool.connection() as connection:
                 return await read_tool_calling(connection, ArtifactStore(settings.artifacts))
 
-        feedback = FeedbackWriter(pool, add_users=add_users)
+        feedback = FeedbackWriter(pool, writing, add_users=add_users)
         services = Services(
             settings=settings,
             server=server,

@@ -79,10 +79,18 @@ class Written:
 
 
 class FeedbackWriter:
-    """Takes posts from any number of requests and writes them in batches."""
+    """Takes posts from any number of requests and writes them in batches, one after the other.
 
-    def __init__(self, pool: Pool, *, add_users: bool, most_in_a_batch: int = MOST_IN_A_BATCH) -> None:
+    Args:
+        pool: for rehearsals.
+        writing: one connection that need not be checked, as a batch on a dead one is written again.
+        add_users: whether users that the database does not know are added to it.
+        most_in_a_batch: most posts in one statement.
+    """
+
+    def __init__(self, pool: Pool, writing: Pool, *, add_users: bool, most_in_a_batch: int = MOST_IN_A_BATCH) -> None:
         self._pool = pool
+        self._writing = writing
         self._statement = WRITE.format(add_users=ADD_USERS if add_users else "")
         self._most = most_in_a_batch
         self._waiting: deque[tuple[Row, asyncio.Future[Written]]] = deque()
@@ -170,7 +178,7 @@ class FeedbackWriter:
             return await self._attempt(rows)
 
     async def _attempt(self, rows: Sequence[Row]) -> list[Written]:
-        async with asyncio.timeout(WRITE_SECONDS), self._pool.connection() as connection:
+        async with asyncio.timeout(WRITE_SECONDS), self._writing.connection() as connection:
             return await self._execute(connection, rows)
 
     async def _execute(self, connection: psycopg.AsyncConnection, rows: Sequence[Row]) -> list[Written]:
