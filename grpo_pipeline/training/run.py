@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import PartialState  # type: ignore[import-untyped]
 
 from grpo_pipeline.artifacts import MANIFEST, write_atomically
@@ -42,7 +43,9 @@ def train(config: RunConfig, watcher: Watcher) -> None:
         PipelineError: model, dataset or settings cannot be used, training diverged, or the folder holds another policy.
     """
     resolved = resolve(config.seeded_settings, detect_hardware())
-    with PartialState().main_process_first():
+    # Told about the CPU: otherwise each of several processes without a GPU takes itself for the only one until training
+    # begins, and all prepare the same folder at once.
+    with PartialState(cpu=not torch.cuda.is_available()).main_process_first():
         base = locate_base_model(resolved.base_model, config.home)
     tokenizer = load_tokenizer(base)
     data = load_training_data(config.dataset_dir, tokenizer, resolved)
