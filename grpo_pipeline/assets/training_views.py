@@ -40,11 +40,17 @@ def training_views(policy: Artifact) -> dict[str, Any]:
         "version": manifest["version"],
         "methods": table_of(pl.DataFrame([_line(candidate) for candidate in found])),
         "base model": manifest["base_model"]["name"],
-        "reward model": manifest["reward_model"]["reason"],
+        **_reward_model(manifest),
         "training seconds": float(sum(manifest["seconds"].values())),
         "model card": dg.MetadataValue.md((policy.path / "README.md").read_text(encoding="utf-8")),
         **health_summary(curves.get(policy.path, [])),
     }
+
+
+def _reward_model(manifest: dict[str, Any]) -> dict[str, str]:
+    """What became of the week's reward model; a policy trained on a verifiable reward alone was offered none."""
+    stated = manifest.get("reward_model")
+    return {"reward model": stated["reason"]} if stated else {}
 
 
 def _title(candidate: TrainedCandidate, policy: Artifact) -> str:
