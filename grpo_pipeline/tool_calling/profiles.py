@@ -27,6 +27,7 @@ TRAINING: dict[ProfileName, dict[str, Any]] = {
         "warm_start_steps": 120,
         "warm_start_batch": 8,
         "warm_start_learning_rate": 1e-3,
+        "rehearsal_share": 0.0,
         "steps": 24,
         "prompts_per_step": 16,
         "num_generations": 8,

@@ -44,6 +44,14 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Rehearsed:
+    """One general request and the base model's own answer to it, in token ids."""
+
+    prompt_tokens: Sequence[int]
+    answer_tokens: Sequence[int]
+
+
+@dataclass(frozen=True)
 class TrainingData:
     """The pairs that can be trained on, in the order of their ids, and why the others cannot.
 
@@ -124,18 +132,32 @@ def _answer_tokens(tokenizer: PreTrainedTokenizerBase, answer: str) -> list[int]
     return [*tokenizer([answer], add_special_tokens=False)["input_ids"][0], tokenizer.eos_token_id]
 
 
-def warm_start_dataset(data: TrainingData, resolved: ResolvedTraining, steps: int) -> Dataset:
-    """Prompt and correction as tokens, of which only the correction's are learned; every step's rows in order."""
+def warm_start_dataset(
+    data: TrainingData, resolved: ResolvedTraining, steps: int, rehearsed: Sequence[Rehearsed] = ()
+) -> Dataset:
+    """Prompt and answer as tokens, of which only the answer's are learned; every step's rows in order, pairs first."""
     longest = LONGEST_CORRECTION * resolved.max_completion_tokens
 
     def tokens(example: Example) -> int:
         return len(example.prompt_tokens) + min(longest, len(example.chosen_tokens))
 
+    own, general = resolved.pairs_per_step, resolved.rehearsed_per_step
+    corrections = [
+        _learned(example.prompt_tokens, example.chosen_tokens[:longest])
+        for example in schedule(data.examples, own, steps, resolved.seed, tokens)
+    ]
+    mixed_in = (
+        schedule(rehearsed, general, steps, resolved.seed, lambda item: len(item.answer_tokens)) if general else []
+    )
+    repeated = [_learned(item.prompt_tokens, item.answer_tokens) for item in mixed_in]
     rows = []
-    for example in schedule(data.examples, resolved.warm_start_batch, steps, resolved.seed, tokens):
-        prompt, answer = list(example.prompt_tokens), list(example.chosen_tokens[:longest])
-        rows.append({"input_ids": prompt + answer, "labels": [IGNORED] * len(prompt) + answer})
+    for step in range(steps):
+        rows += corrections[step * own : (step + 1) * own] + repeated[step * general : (step + 1) * general]
     return Dataset.from_list(rows)
+
+
+def _learned(prompt: Sequence[int], answer: Sequence[int]) -> dict[str, list[int]]:
+    return {"input_ids": [*prompt, *answer], "labels": [IGNORED] * len(prompt) + [*answer]}
 
 
 def dpo_dataset(data: TrainingData, resolved: ResolvedTraining, steps: int) -> Dataset:

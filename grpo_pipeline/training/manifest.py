@@ -22,6 +22,7 @@ from grpo_pipeline.training.methods.catalog import LABELS, SAMPLING, Candidate, 
 from grpo_pipeline.training.model_rewards import ModelReward, all_weights
 from grpo_pipeline.training.policy import adapter_digest
 from grpo_pipeline.training.profiles import ResolvedTraining
+from grpo_pipeline.training.warm_start import PHASE as WARM_START
 
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "tokenizers")
 # Shares of the steps whose mean rewards are compared: the first and the last quarter.
@@ -37,7 +38,7 @@ tags: [grpo, lora, user-feedback]
 
 A LoRA adapter for {base_model}, trained with {method} on {pairs} corrections that users made to an agent's answers:
 {phases}.
-{rewards}
+{rehearsal}{rewards}
 
 ## How it was made
 
@@ -51,6 +52,10 @@ It has learned what this agent's users corrected, and nothing else was checked h
 training by rules, which cannot be complete. The base model's license and limits apply.
 
 Adapter SHA-256 `{adapter_sha256}`; made with {versions}.
+"""
+REHEARSAL = """
+So that its general use stays what it was, the warm start also repeated the base model's own answers to {requests}
+general requests, {reads} times in all.
 """
 REWARDS = """
 | | start | end |
@@ -137,8 +142,13 @@ def build_manifest(
     adapter_sha256: str,
     metrics: Sequence[Mapping[str, Any]],
     preflight: Preflight | None,
+    rehearsed: int,
 ) -> dict[str, Any]:
-    """The manifest of a finished policy: plain JSON values, no user text, no path."""
+    """The manifest of a finished policy: plain JSON values, no user text, no path.
+
+    Args:
+        rehearsed: general requests that the base model answered for the warm start.
+    """
     seconds: dict[str, float] = {}
     steps: dict[str, int] = {}
     extra = run.model_rewards if candidate.method in SAMPLING else ()
@@ -159,6 +169,10 @@ def build_manifest(
             "left_out": run.data.pairs - len(run.data.examples),
         },
         "pair_reads": pair_reads(candidate.method, run.data, run.resolved),
+        "rehearsal": {
+            "requests": rehearsed if WARM_START in steps else 0,
+            "reads": steps.get(WARM_START, 0) * run.resolved.rehearsed_per_step,
+        },
         "steps": steps,
         "seconds": seconds,
         "grpo": _grpo_entry(candidate, preflight),
@@ -184,6 +198,11 @@ def _left_out(manifest: Mapping[str, Any]) -> str:
     return f"\nGRPO was left out, so this is the policy after the warm start. {manifest['grpo']['reason']}\n"
 
 
+def _rehearsal(manifest: Mapping[str, Any]) -> str:
+    rehearsal = manifest["rehearsal"]
+    return REHEARSAL.format(**rehearsal) if rehearsal["reads"] else ""
+
+
 def _reward_table(rewards: Mapping[str, Mapping[str, Any]]) -> str:
     rows = [
         f"| {name} | {values['first']} | {values['last']} |"
@@ -203,6 +222,7 @@ def model_card(manifest: Mapping[str, Any]) -> str:
         base_model=manifest["base_model"]["name"],
         pairs=manifest["counts"]["trained_pairs"],
         phases=" then ".join(f"{phase} ({steps} steps)" for phase, steps in manifest["steps"].items()),
+        rehearsal=_rehearsal(manifest),
         rewards=_reward_table(manifest["rewards"]) + _left_out(manifest),
         method=LABELS[manifest["method"]],
         settings="\n".join(settings),

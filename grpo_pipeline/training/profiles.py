@@ -55,6 +55,7 @@ class ResolvedTraining(BaseModel):
     warm_start_steps: int | None
     warm_start_batch: int
     warm_start_learning_rate: float
+    rehearsal_share: float
     dpo_learning_rate: float
     dpo_beta: float
     epochs: float
@@ -81,6 +82,18 @@ class ResolvedTraining(BaseModel):
     vllm: Literal["off", "colocate", "server"]
     vllm_server_url: str | None = None
 
+    @property
+    def rehearsed_per_step(self) -> int:
+        """How many of a warm-start step's examples are general requests; one is a pair at least."""
+        if not self.rehearsal_share:
+            return 0
+        return min(max(1, round(self.warm_start_batch * self.rehearsal_share)), self.warm_start_batch - 1)
+
+    @property
+    def pairs_per_step(self) -> int:
+        """How many of a warm-start step's examples are pairs."""
+        return self.warm_start_batch - self.rehearsed_per_step
+
 
 PROFILES: dict[ProfileName, dict[str, Any]] = {
     "gpu": {
@@ -90,6 +103,7 @@ PROFILES: dict[ProfileName, dict[str, Any]] = {
         "warm_start_steps": None,
         "warm_start_batch": 16,
         "warm_start_learning_rate": 1e-4,
+        "rehearsal_share": 0.1,
         "dpo_learning_rate": 2e-5,
         "epochs": 2.0,
         "steps": None,
@@ -111,6 +125,7 @@ PROFILES: dict[ProfileName, dict[str, Any]] = {
         "warm_start_steps": 24,
         "warm_start_batch": 8,
         "warm_start_learning_rate": 1e-3,
+        "rehearsal_share": 0.25,
         "dpo_learning_rate": 1e-4,
         "epochs": 1.0,
         "steps": 10,
@@ -132,6 +147,7 @@ PROFILES: dict[ProfileName, dict[str, Any]] = {
         "warm_start_steps": 10,
         "warm_start_batch": 4,
         "warm_start_learning_rate": 1e-2,
+        "rehearsal_share": 0.0,
         "dpo_learning_rate": 1e-3,
         "epochs": 10.0,
         "steps": 6,

@@ -12,6 +12,9 @@ from transformers import PreTrainedModel
 
 from grpo_pipeline.training.prefill import extend, prefill
 
+# The temperature at which the likeliest token is always taken.
+GREEDY = 0.0
+
 
 @torch.no_grad()
 def sample_rollouts(
@@ -26,7 +29,7 @@ def sample_rollouts(
     """One answer in token ids for every prompt, its end token included; equal prompts next to each other are read once.
 
     Each token is drawn from the model's own distribution at the temperature, with one number from torch's generator of
-    this process for each answer that goes on, so a run that is taken up again draws the same.
+    this process for each answer that goes on, so a run that is taken up again draws the same; none at `GREEDY`.
     """
     firsts = [row for row, prompt in enumerate(prompts) if row == 0 or list(prompt) != list(prompts[row - 1])]
     counts = torch.tensor([*firsts[1:], len(prompts)]) - torch.tensor(firsts)
@@ -36,10 +39,10 @@ def sample_rollouts(
     drawn = torch.full((len(prompts), max_new_tokens), -1, dtype=torch.long, device=model.device)
     rows = torch.arange(len(prompts), device=model.device)
     for step in range(max_new_tokens):
-        logits = state.logits.float() / temperature
+        logits = state.logits.float()
         if step < min_new_tokens:
             logits[:, ends] = -torch.inf
-        tokens = draw(logits.softmax(-1))
+        tokens = logits.argmax(-1) if temperature == GREEDY else draw((logits / temperature).softmax(-1))
         drawn[rows, step] = tokens
         kept = (~torch.isin(tokens, ends)).nonzero().squeeze(-1)
         if len(kept) == 0 or step + 1 == max_new_tokens:

@@ -28,8 +28,10 @@ from grpo_pipeline.training.preflight import earlier_preflight
 from grpo_pipeline.training.preflight_process import REPORT_FILE
 from grpo_pipeline.training.profiles import detect_hardware, resolve
 from grpo_pipeline.training.progress import METRICS_FILE, read_metrics
+from grpo_pipeline.training.rehearsal import earlier_rehearsal
 from grpo_pipeline.training.run_config import RunConfig
 from grpo_pipeline.training.stopping import NOTHING_TO_LEARN, STOPPED_FILE, Stopped, write_stopped
+from grpo_pipeline.training.warm_start import PHASE as WARM_START
 from grpo_pipeline.training.watching import Watcher
 
 # What the week's manifest says of every candidate; the rest is the same for all or in the leading one's.
@@ -128,13 +130,14 @@ def _reports(field: Sequence[Candidate], run: Run, output: Path) -> dict[str, An
 def _finish(run: Run, field: Sequence[Candidate], output: Path, budget: Budget) -> None:
     """Write what goes with each adapter, the manifest at the top last, as it says that all is there."""
     manifests = {}
+    rehearsed = len(earlier_rehearsal(phase_folder(output, WARM_START)))
     preflights, reports = _preflights(field, run, output), _reports(field, run, output)
     for candidate in led([candidate for candidate in field if (candidate.folder / ADAPTER).exists()], output):
         folder = candidate.folder
         pair_table(run.data).write_parquet(folder / "pair_ids.parquet")
         metrics = read_metrics(folder / METRICS_FILE)
         digest = adapter_digest(folder / ADAPTER)
-        manifest = build_manifest(run, candidate, digest, metrics, preflights.get(candidate.method))
+        manifest = build_manifest(run, candidate, digest, metrics, preflights.get(candidate.method), rehearsed)
         write_atomically(folder / "README.md", model_card(manifest))
         manifests[candidate] = manifest
     leader = next(manifest for candidate, manifest in manifests.items() if candidate.leads)

@@ -37,8 +37,17 @@ class TrainingSettings(BudgetSettings):
     )
     warm_start_epochs: float | None = Field(None, gt=0, description="Passes over the pairs in the warm start.")
     warm_start_steps: int | None = Field(None, gt=0, description="Most optimizer steps of the warm start.")
-    warm_start_batch: int | None = Field(None, gt=0, description="Pairs in one optimizer step of the warm start.")
+    warm_start_batch: int | None = Field(
+        None, gt=0, description="Examples in one optimizer step of the warm start, rehearsed ones included."
+    )
     warm_start_learning_rate: float | None = Field(None, gt=0, description="Peak learning rate of the warm start.")
+    rehearsal_share: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="Share of each warm-start step that is general requests with the base model's own answers, so that "
+        "the corrections' style is learned for the users' kind of requests only; 0 for none.",
+    )
 
     dpo_learning_rate: float | None = Field(None, gt=0, description="Peak learning rate of DPO.")
     dpo_beta: float = Field(0.1, gt=0, description="How close DPO keeps to the base model; higher is closer.")

@@ -19,6 +19,7 @@ from grpo_pipeline.training.gradients import average_gradients
 from grpo_pipeline.training.merged import MergedPolicy
 from grpo_pipeline.training.policy import Policy, fresh_policy, trainer_options
 from grpo_pipeline.training.profiles import ResolvedTraining
+from grpo_pipeline.training.rehearsal import rehearse_once
 from grpo_pipeline.training.token_scores import score_labels
 
 PHASE = "Warm start"
@@ -26,7 +27,7 @@ PHASE = "Warm start"
 
 def warm_start_steps(pairs: int, resolved: ResolvedTraining) -> int:
     """Optimizer steps of the warm start."""
-    wanted = max(1, math.ceil(pairs * resolved.warm_start_epochs / resolved.warm_start_batch))
+    wanted = max(1, math.ceil(pairs * resolved.warm_start_epochs / resolved.pairs_per_step))
     return min(wanted, resolved.warm_start_steps or wanted)
 
 
@@ -99,9 +100,10 @@ def warm_start(
     checkpoint: Path | None,
     callbacks: Sequence[TrainerCallback],
 ) -> SFTTrainer:
-    """Train a fresh adapter on the corrections, from a checkpoint where there is one."""
+    """Train a fresh adapter on the corrections and what is rehearsed, from a checkpoint where there is one."""
     micro_batch, accumulation = split_batch(resolved.warm_start_batch, resolved.micro_batch, "warm_start_batch")
     steps = warm_start_steps(len(data.examples), resolved)
+    rehearsed = rehearse_once(policy, tokenizer, folder)
     trainer = WarmStartTrainer(
         model=fresh_policy(policy),
         args=SFTConfig(
@@ -114,7 +116,7 @@ def warm_start(
             dataset_kwargs={"skip_prepare_dataset": True},
             **trainer_options(resolved),
         ),
-        train_dataset=warm_start_dataset(data, resolved, steps),
+        train_dataset=warm_start_dataset(data, resolved, steps, rehearsed),
         data_collator=LeftPadding(tokenizer.pad_token_id),
         processing_class=tokenizer,
         callbacks=[*callbacks, MarkWhole()],

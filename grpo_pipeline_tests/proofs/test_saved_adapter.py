@@ -29,7 +29,14 @@ QUESTIONS = [
     ("733 blue?", "cold sea."),
     ("Where is Ramp based?", "Ramp has its seat in New York; it was founded in 2019."),
 ]
-SHORT = {"warm_start_steps": 3, "warm_start_batch": 4, "steps": 2, "prompts_per_step": 2, "num_generations": 4}
+SHORT = {
+    "warm_start_steps": 3,
+    "warm_start_batch": 4,
+    "rehearsal_share": 0.0,
+    "steps": 2,
+    "prompts_per_step": 2,
+    "num_generations": 4,
+}
 TINY_RUN = {**SHORT, "warm_start_learning_rate": 1e-2, "learning_rate": 3e-3}
 SMALL_RUN = {**SHORT, "profile": "cpu", "warm_start_learning_rate": 1e-3, "learning_rate": 1e-4}
 
