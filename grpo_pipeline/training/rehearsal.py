@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gc
 import json
+import random
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -32,7 +33,7 @@ from grpo_pipeline.training.rollouts import GREEDY, sample_rollouts
 
 REHEARSAL_FILE = "rehearsal.json"
 # Longest answer that is repeated: how a model begins to answer is where a house style shows.
-ANSWER_TOKENS = 32
+ANSWER_TOKENS = 24
 
 
 def requests() -> Iterator[list[Message]]:
@@ -43,16 +44,17 @@ def requests() -> Iterator[list[Message]]:
             yield [asked] if system is None else [{"role": "system", "content": system}, asked]
 
 
-def rehearse_once(policy: Policy, tokenizer: PreTrainedTokenizerBase, folder: Path) -> list[Rehearsed]:
+def rehearse_once(policy: Policy, tokenizer: PreTrainedTokenizerBase, folder: Path, steps: int) -> list[Rehearsed]:
     """What is rehearsed; answered by the first process and once only, however often the run is taken up again.
 
     Args:
         folder: of the phase's checkpoints, where the answers are kept.
+        steps: of the warm start; no more requests are answered than they read.
     """
     if not policy.resolved.rehearsed_per_step:
         return []
     if PartialState().is_main_process and not (folder / REHEARSAL_FILE).exists():
-        answered = [asdict(item) for item in _answered_by_base(policy, tokenizer)]
+        answered = [asdict(item) for item in _answered_by_base(policy, tokenizer, steps)]
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / REHEARSAL_FILE, json.dumps(answered))
     PartialState().wait_for_everyone()
@@ -67,9 +69,11 @@ def earlier_rehearsal(folder: Path) -> list[Rehearsed]:
     return [Rehearsed(**item) for item in json.loads(path.read_text(encoding="utf-8"))]
 
 
-def _answered_by_base(policy: Policy, tokenizer: PreTrainedTokenizerBase) -> list[Rehearsed]:
+def _answered_by_base(policy: Policy, tokenizer: PreTrainedTokenizerBase, steps: int) -> list[Rehearsed]:
+    asked = list(requests())
+    read = min(len(asked), steps * policy.resolved.rehearsed_per_step)
     prompts = []
-    for conversation in requests():
+    for conversation in random.Random(policy.resolved.seed).sample(asked, read):
         try:
             prompts.append(tokenizer([render_prompt(tokenizer, conversation)])["input_ids"][0])
         except TemplateError:

@@ -49,7 +49,7 @@ def test_requests_come_with_and_without_a_system_message() -> None:
 
 def test_the_base_model_answers_greedily_and_only_once(base: BaseModel, tmp_path: Path) -> None:
     policy, tokenizer = Policy(base, resolved(rehearsal_share=0.5, max_completion_tokens=6)), load_tokenizer(base)
-    found = rehearse_once(policy, tokenizer, tmp_path)
+    found = rehearse_once(policy, tokenizer, tmp_path, steps=1000)
     assert len(found) == len(list(requests()))
     model = load_policy(base)
     for item in found[::20]:
@@ -57,11 +57,17 @@ def test_the_base_model_answers_greedily_and_only_once(base: BaseModel, tmp_path
         expected = model.generate(prompt, do_sample=False, max_new_tokens=6)[0, prompt.shape[1] :]
         assert list(item.answer_tokens) == expected.tolist()
     (tmp_path / REHEARSAL_FILE).write_text('[{"prompt_tokens": [1], "answer_tokens": [2]}]')
-    assert rehearse_once(policy, tokenizer, tmp_path) == [Rehearsed([1], [2])]
+    assert rehearse_once(policy, tokenizer, tmp_path, steps=1000) == [Rehearsed([1], [2])]
+
+
+def test_no_more_requests_are_answered_than_are_read(base: BaseModel, tmp_path: Path) -> None:
+    policy = Policy(base, resolved(rehearsal_share=0.5, max_completion_tokens=2))
+    found = rehearse_once(policy, load_tokenizer(base), tmp_path, steps=3)
+    assert len({tuple(item.prompt_tokens) for item in found}) == 3 * policy.resolved.rehearsed_per_step == 6
 
 
 def test_without_a_share_nothing_is_answered(base: BaseModel, tmp_path: Path) -> None:
-    assert rehearse_once(Policy(base, resolved()), load_tokenizer(base), tmp_path) == []
+    assert rehearse_once(Policy(base, resolved()), load_tokenizer(base), tmp_path, steps=5) == []
     assert earlier_rehearsal(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 
@@ -114,7 +120,6 @@ def test_a_warm_start_that_is_taken_up_again_is_the_same_to_the_bit(
 def test_manifest_and_card_say_what_was_rehearsed(dataset: Path, home: Path, tmp_path: Path) -> None:
     config = tiny_config(dataset, tmp_path / "policy", home, rehearsal_share=0.25, warm_start_steps=3, steps=1)
     run_here(config)
-    count = len(list(requests()))
-    assert manifest(config.output_dir)["rehearsal"] == {"requests": count, "reads": 3}
+    assert manifest(config.output_dir)["rehearsal"] == {"requests": 3, "reads": 3}
     card = (config.output_dir / "README.md").read_text(encoding="utf-8")
-    assert f"own answers to {count}\ngeneral requests, 3 times in all." in card
+    assert "own answers to 3\ngeneral requests, 3 times in all." in card
