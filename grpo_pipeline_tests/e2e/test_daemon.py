@@ -96,7 +96,7 @@ def test_cancelling_a_run_leaves_no_trainer_and_frees_the_pool(live: Live) -> No
 def test_a_killed_trainer_goes_on_from_its_checkpoint_and_a_killed_worker_is_run_again(
     live: Live, tmp_path: Path
 ) -> None:
-    run = live.dagster.launch("weekly_training_job", KILLED, [*DATA, "grpo_policy"])
+    run = live.dagster.launch("weekly_training_job", KILLED, [*DATA, "reward_model", "grpo_policy"])
     wait_until("a checkpoint was written", lambda: checkpoints(live, KILLED), 240)
     first = trainer_of(live)
     first.kill()
