@@ -75,11 +75,12 @@ class GateSettings(BaseModel):
         description="Drop in any family of the regression suite that is tolerated, on its scale of 0 to 1; wide, as "
         "ten to twenty items cannot show less.",
     )
-    probe_answers_margin: float | None = Field(
-        None,
+    probe_answers_margin: float = Field(
+        0.2,
         ge=0,
-        description="Drop in right answers to the general questions in the model's own words that is tolerated; unset: "
-        "shown, but no limit, as a model that learned a house style answers in it whatever is asked.",
+        le=1,
+        description="Drop in right answers to the general questions in the model's own words that is tolerated; 1: no "
+        "limit, for an agent that may answer in its house style whatever is asked.",
     )
 
     @field_validator("primary_metrics")
@@ -103,6 +104,6 @@ class GateSettings(BaseModel):
             KL_PER_TOKEN: self.kl_per_token,
             **({KL_PER_SEQUENCE: self.kl_per_sequence} if self.kl_per_sequence else {}),
             **{probe.name: self.probe_margin for probe in PROBES if probe.name != FREE_ANSWERS},
-            **({FREE_ANSWERS: self.probe_answers_margin} if self.probe_answers_margin is not None else {}),
+            **({FREE_ANSWERS: self.probe_answers_margin} if self.probe_answers_margin < 1 else {}),
         }
         return {name: margin for name, margin in margins.items() if name not in self.primary_metrics}

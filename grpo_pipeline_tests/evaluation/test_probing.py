@@ -51,7 +51,9 @@ def test_an_evaluation_holds_every_model_to_the_suite(run: EvaluationRun) -> Non
     found = pl.DataFrame(content["comparisons"]).filter(pl.col("metric").str.starts_with("probe_"))
     assert found["metric"].to_list() == [metric.name for metric in PROBES]
     assert found["pairs"].to_list() == [8] * len(PROBES)
-    assert found.filter(pl.col("role") == "shown")["metric"].to_list() == ["probe_general_answers"]
+    assert found["role"].unique().to_list() == ["guard"]
+    without = with_suite.model_copy(update={"probe_answers_margin": 1.0})
+    assert set(with_suite.margins) - set(without.margins) == {"probe_general_answers"}
     answers = pl.read_parquet(run.output_dir / "answers.parquet")
     probes = answers.filter(pl.col("pair_id").str.starts_with("probe_"))
     assert probes.height == 2 * 8 * len(FAMILIES)
