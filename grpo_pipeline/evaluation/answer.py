@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
 
 import polars as pl
 
 from grpo_pipeline.artifacts import file_digest
-from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.evaluation.answer_config import AnswerRun, Respondent, answers_file, read_answer_run
-from grpo_pipeline.training.process import EXIT_ERROR, die_with_parent, run_process
+from grpo_pipeline.training.process import main_from_file
 from grpo_pipeline.training.profiles import detect_hardware
 from grpo_pipeline.training.watching import Watcher
 
@@ -20,16 +17,7 @@ SCHEMA = {"id": pl.String, "answer": pl.String, "cut": pl.Boolean}
 
 def main() -> int:
     """Answer as a config file says and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m grpo_pipeline.evaluation.answer", description=__doc__)
-    parser.add_argument("--config", type=Path, required=True, help="JSON file: questions, output_dir, respondents")
-    arguments = parser.parse_args()
-    die_with_parent()
-    try:
-        run = read_answer_run(arguments.config)
-    except PipelineError as error:
-        sys.stderr.write(f"Error: {error}\n")
-        return EXIT_ERROR
-    return run_process(lambda watcher: _answer(run, watcher), run.output_dir)
+    return main_from_file("grpo_pipeline.evaluation.answer", __doc__, read_answer_run, _answer)
 
 
 def _answer(run: AnswerRun, watcher: Watcher) -> None:

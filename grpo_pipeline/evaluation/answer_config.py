@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from grpo_pipeline.errors import PipelineError
+from grpo_pipeline.training.config_file import read_config
 
 
 class Respondent(BaseModel):
@@ -43,16 +44,7 @@ def read_answer_run(path: Path) -> AnswerRun:
     Raises:
         PipelineError: the file cannot be read or names something that is not there.
     """
-    try:
-        run = AnswerRun.model_validate_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PipelineError(f"The config file {path} cannot be read: {error.strerror}.") from error
-    except ValidationError as error:
-        faults = [
-            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
-            for fault in error.errors(include_input=False, include_url=False)
-        ]
-        raise PipelineError(f"The config file {path} cannot be used: {'; '.join(faults)}.") from error
+    run = read_config(path, AnswerRun)
     for respondent in run.respondents:
         if respondent.adapter and not (respondent.adapter / "adapter_config.json").exists():
             raise PipelineError(f"The folder {respondent.adapter} holds no adapter: adapter_config.json is missing.")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.evaluation.settings import EvaluationSettings
 from grpo_pipeline.gates.metrics import CANDIDATE
+from grpo_pipeline.training.config_file import read_config
 from grpo_pipeline.training.methods.catalog import BY_SIMPLICITY, MethodName
 from grpo_pipeline.training.profiles import Hardware
 
@@ -95,16 +96,7 @@ def read_run(path: Path) -> EvaluationRun:
     Raises:
         PipelineError: the file cannot be read or names something that is not there.
     """
-    try:
-        run = EvaluationRun.model_validate_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PipelineError(f"The config file {path} cannot be read: {error.strerror}.") from error
-    except ValidationError as error:
-        faults = [
-            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
-            for fault in error.errors(include_input=False, include_url=False)
-        ]
-        raise PipelineError(f"The config file {path} cannot be used: {'; '.join(faults)}.") from error
+    run = read_config(path, EvaluationRun)
     if not run.held_out.is_file():
         raise PipelineError(f"The held-out pairs {run.held_out} do not exist: materialize preference_dataset first.")
     for adapter in (run.candidate_adapter, run.incumbent_adapter, *run.challengers.values()):

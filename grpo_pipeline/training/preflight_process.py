@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
 
-from grpo_pipeline.training.process import die_with_parent, run_process
+from grpo_pipeline.training.config_file import read_config
+from grpo_pipeline.training.process import main_from_file
 from grpo_pipeline.training.run_config import RunConfig
 from grpo_pipeline.training.watching import Watcher
 
@@ -23,14 +23,14 @@ class PreflightRun(RunConfig):
     """Processes that would train together."""
 
 
+def read_run(path: Path) -> PreflightRun:
+    """The pre-flight that a config file describes."""
+    return read_config(path, PreflightRun)
+
+
 def main() -> int:
     """Do the pre-flight that a config file describes and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m grpo_pipeline.training.preflight_process", description=__doc__)
-    parser.add_argument("--config", type=Path, required=True, help="JSON file with the fields of PreflightRun")
-    arguments = parser.parse_args()
-    die_with_parent()
-    run = PreflightRun.model_validate_json(arguments.config.read_text(encoding="utf-8"))
-    return run_process(lambda watcher: _preflight(run, watcher), run.output_dir)
+    return main_from_file("grpo_pipeline.training.preflight_process", __doc__, read_run, _preflight)
 
 
 def _preflight(run: PreflightRun, watcher: Watcher) -> None:

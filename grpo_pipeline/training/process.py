@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ctypes
 import errno
 import logging
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.training.batches import process_rank
@@ -41,6 +43,33 @@ _NO_SPACE_WORDS = (
     "os error 28",
     "pytorchstreamwriter failed",
 )
+
+
+class Run(Protocol):
+    """What a config file asks for."""
+
+    @property
+    def output_dir(self) -> Path:
+        """The folder that the process writes."""
+
+
+AnyRun = TypeVar("AnyRun", bound=Run)
+
+
+def main_from_file(
+    module: str, description: str | None, read: Callable[[Path], AnyRun], work: Callable[[AnyRun, Watcher], None]
+) -> int:
+    """Do what the config file named on the command line asks for, and return the exit code."""
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
+    parser.add_argument("--config", type=Path, required=True, help="JSON file that says what to do")
+    arguments = parser.parse_args()
+    die_with_parent()
+    try:
+        run = read(arguments.config)
+    except PipelineError as error:
+        sys.stderr.write(f"Error: {error}\n")
+        return EXIT_ERROR
+    return run_process(lambda watcher: work(run, watcher), run.output_dir)
 
 
 def die_with_parent() -> None:

@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from grpo_pipeline.errors import PipelineError
+from grpo_pipeline.training.config_file import faults_of
 
 
 class JudgeSettings(BaseSettings):
@@ -66,8 +67,4 @@ def load_judge_settings() -> JudgeSettings:
     try:
         return JudgeSettings()
     except ValidationError as error:
-        faults = [
-            f"{'.'.join(str(part) for part in fault['loc']) or 'GRPO_JUDGE'}: {fault['msg']}"
-            for fault in error.errors(include_input=False, include_url=False)
-        ]
-        raise PipelineError("Judge settings that cannot be used: " + "; ".join(faults) + ".") from error
+        raise PipelineError(f"Judge settings that cannot be used: {faults_of(error, 'GRPO_JUDGE')}.") from error

@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from pathlib import Path
 
-from grpo_pipeline.errors import PipelineError
-from grpo_pipeline.training.process import EXIT_ERROR, die_with_parent, run_process
+from grpo_pipeline.training.process import main_from_file
 from grpo_pipeline.training.reward_model.config import RewardModelRun, read_run
 from grpo_pipeline.training.watching import Watcher
 
 
 def main() -> int:
     """Make one reward model as its config file says and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m grpo_pipeline.training.reward_model", description=__doc__)
-    parser.add_argument("--config", type=Path, required=True, help="JSON file: dataset_dir, output_dir, home, settings")
-    arguments = parser.parse_args()
-    die_with_parent()
-    try:
-        run = read_run(arguments.config)
-    except PipelineError as error:
-        sys.stderr.write(f"Error: {error}\n")
-        return EXIT_ERROR
+    return main_from_file("grpo_pipeline.training.reward_model", __doc__, read_run, _make)
+
+
+def _make(run: RewardModelRun, watcher: Watcher) -> None:
     # One process on one GPU: with several in sight the trainer would split every batch over them in threads.
     os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     # The fits are many and small: threads would only wait for each other, and the bytes would depend on them.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    return run_process(lambda watcher: _make(run, watcher), run.output_dir)
-
-
-def _make(run: RewardModelRun, watcher: Watcher) -> None:
     watcher.note("Loading torch.")
     from grpo_pipeline.training.determinism import quiet_libraries, use_deterministic_kernels
     from grpo_pipeline.training.reward_model.run import make_reward_model

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.reward_modelling.settings import RewardModelSettings
+from grpo_pipeline.training.config_file import read_config
 from grpo_pipeline.training.profiles import Hardware
 from grpo_pipeline.training.settings import TrainingSettings
 
@@ -50,13 +50,4 @@ def read_run(path: Path) -> RewardModelRun:
     Raises:
         PipelineError: the file cannot be read, or holds values that do not fit.
     """
-    try:
-        return RewardModelRun.model_validate_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PipelineError(f"The config file {path} cannot be read: {error.strerror}.") from error
-    except ValidationError as error:
-        faults = [
-            f"{'.'.join(str(part) for part in fault['loc']) or 'file'}: {fault['msg']}"
-            for fault in error.errors(include_input=False, include_url=False)
-        ]
-        raise PipelineError(f"The config file {path} cannot be used: {'; '.join(faults)}.") from error
+    return read_config(path, RewardModelRun)
