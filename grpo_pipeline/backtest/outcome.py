@@ -9,7 +9,8 @@ from typing import Any
 import polars as pl
 
 from grpo_pipeline.backtest.next_week import SEEN_PERSON, SEEN_PROMPT
-from grpo_pipeline.gates.intervals import Interval, clustered_interval
+from grpo_pipeline.gates.comparisons import pair_interval
+from grpo_pipeline.gates.intervals import Interval
 from grpo_pipeline.gates.metrics import BASE, BY_NAME, CANDIDATE, INCUMBENT
 from grpo_pipeline.gates.scores import checked_scores, models_in, per_pair
 from grpo_pipeline.gates.settings import GateSettings
@@ -74,7 +75,7 @@ def _differences(week: BacktestWeek, settings: GateSettings) -> pl.DataFrame:
         .join(unseen, on="pair_id")
         .select(
             "unseen",
-            contributor=pl.coalesce("contributor", "pair_id"),
+            "contributor",
             metric=pl.lit(metric),
             against=pl.lit(against),
             difference=pl.col(CANDIDATE) - pl.col(model),
@@ -91,13 +92,7 @@ def _rows(facts: dict[str, Any], differences: pl.DataFrame, settings: GateSettin
     for group in GROUPS:
         chosen = differences.filter(pl.col("unseen")) if group == UNSEEN else differences
         for (metric, against), frame in chosen.group_by("metric", "against", maintain_order=True):
-            interval = clustered_interval(
-                frame["difference"].to_numpy(),
-                frame["contributor"].to_numpy(),
-                confidence=settings.confidence,
-                resamples=settings.resamples,
-                seed=settings.seed,
-            )
+            interval = pair_interval(frame, pl.col("difference"), settings.confidence, settings)
             known = BY_NAME[str(metric)]
             yield {
                 **facts,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import fmean, variance
 from typing import Any
 
@@ -124,7 +124,7 @@ def judge(sampled: Sampled, *, min_useful: float, min_spread: float) -> Prefligh
         warm_start_device_hours=timing.warm_start * timing.devices / HOUR,
         seconds=timing.took,
     )
-    return Preflight(**{**asdict(found), "reason": _words(found, min_useful)})
+    return replace(found, reason=_words(found, min_useful))
 
 
 def _words(found: Preflight, min_useful: float) -> str:

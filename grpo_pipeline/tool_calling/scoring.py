@@ -68,11 +68,8 @@ def wilson(right: int, n: int, confidence: float = CONFIDENCE) -> Share:
     """The share of right answers with Wilson's score interval (https://doi.org/10.1080/01621459.1927.10502953)."""
     from scipy import stats
 
-    z = float(stats.norm.ppf((1 + confidence) / 2))
-    share = right / n
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return Share(right, n, share, max(0.0, middle - half), min(1.0, middle + half))
+    interval = stats.binomtest(right, n).proportion_ci(confidence, method="wilson")
+    return Share(right, n, right / n, float(interval.low), float(interval.high))
 
 
 def paired_difference(better: Sequence[bool], worse: Sequence[bool], confidence: float = CONFIDENCE) -> Difference:

@@ -63,7 +63,10 @@ def test_a_gain_over_the_incumbent_counts_and_one_over_base_only_where_there_is_
     more = pl.concat([verdict("pass", 0.9, "base").comparisons, both.comparisons])
     first = PromotionVerdict("pass", "Because.", both.table, more, {}, 50, 10, *UNDATED)
     assert choose({"sft": first, "dpo": verdict("pass", 0.2)}, "preference_accuracy") == "dpo"
-    assert choose({"sft": verdict("pass", 0.1, "base"), "dpo": verdict("pass", 0.2, "base")}, "preference_accuracy")
+    assert (
+        choose({"sft": verdict("pass", 0.1, "base"), "dpo": verdict("pass", 0.2, "base")}, "preference_accuracy")
+        == "dpo"
+    )
 
 
 @pytest.mark.parametrize(("rivals", "confidence"), [(1, 0.975), (2, 0.9875), (5, 0.995)])

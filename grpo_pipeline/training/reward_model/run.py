@@ -79,17 +79,14 @@ class RewardModelMaker:
         )
         settings = self.run.settings
         if len(train) < settings.min_pairs or not len(held_out):
-            verdict = Verdict(
-                "inconclusive",
-                not_used(
-                    f"{len(train)} training and {len(held_out)} held-out pairs can be read, and at least "
-                    f"{settings.min_pairs} and 1 are needed."
-                ),
+            return self._unmade(
+                f"{len(train)} training and {len(held_out)} held-out pairs can be read, and at least "
+                f"{settings.min_pairs} and 1 are needed."
             )
-            self._write_unmade(verdict)
-            return verdict
-        self.watcher.note(f"Reward model on {len(train)} pairs, judged on {len(held_out)} held-out ones.")
         folds = grouped_folds(train.groups, settings.folds, settings.seed)
+        if not all(len(fold.train) for fold in folds):
+            return self._unmade("the training pairs share too few questions and people for cross-validation.")
+        self.watcher.note(f"Reward model on {len(train)} pairs, judged on {len(held_out)} held-out ones.")
         scorer, candidates = self._fit(train, folds)
         best = better_of(candidates)
         if best.kind == "lora":
@@ -165,10 +162,13 @@ class RewardModelMaker:
         settings = self.run.settings
         return np.stack([chosen, rejected], axis=1), measure_fidelity(judged, settings.confidence, settings.seed)
 
-    def _write_unmade(self, verdict: Verdict) -> None:
+    def _unmade(self, reason: str) -> Verdict:
+        """Say that there is no reward model, and why."""
+        verdict = Verdict("inconclusive", not_used(reason))
         self.run.output_dir.mkdir(parents=True, exist_ok=True)
         content = {"verdict": verdict.as_manifest(), "model_sha256": None}
         (self.run.output_dir / DESCRIPTION).write_text(json.dumps(content, indent=2), encoding="utf-8")
+        return verdict
 
     def _write(
         self,

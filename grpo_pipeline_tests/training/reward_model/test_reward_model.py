@@ -59,6 +59,17 @@ def test_too_few_pairs_make_none(letters: Path, home: Path, tmp_path: Path) -> N
     assert found["model_sha256"] is None
 
 
+def test_pairs_that_all_ask_one_question_make_none(letters: Path, home: Path, tmp_path: Path) -> None:
+    dataset = tmp_path / "dataset"
+    shutil.copytree(letters, dataset)
+    pl.read_parquet(dataset / "train.parquet").with_columns(cluster=pl.lit("one")).write_parquet(
+        dataset / "train.parquet"
+    )
+    found = description(made(dataset, tmp_path / "model", home).output_dir)
+    assert "too few questions and people" in found["verdict"]["reason"]
+    assert found["model_sha256"] is None
+
+
 def test_the_same_pairs_and_seed_give_the_same_bytes(
     usable: RewardModelRun, letters: Path, home: Path, tmp_path: Path
 ) -> None:
