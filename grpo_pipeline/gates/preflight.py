@@ -89,10 +89,11 @@ def judge(sampled: Sampled, *, min_useful: float, min_spread: float) -> Prefligh
     """Go, or no-go with the reason.
 
     A group is dead where all its rewards are equal. It is useful where their standard deviation is above their noise
-    and at least one of its answers ended by itself, since answers that were cut are left out of the loss. The noise is
-    the error of one scoring, from scoring the same answers twice (Dahlberg's formula: the root of half the mean
-    squared difference; Dahlberg 1940, "Statistical Methods for Medical and Biological Students"); rewards that are
-    computed by rules have none. No-go where even the upper end of the useful share's Wilson interval is too low.
+    and at least one of its answers ended by itself, since a group that was cut throughout compares beginnings only.
+    The noise is the error of one scoring, from scoring the same answers twice (Dahlberg's formula: the root of half
+    the mean squared difference; Dahlberg 1940, "Statistical Methods for Medical and Biological Students"); rewards
+    that are computed by rules have none. No-go where even the upper end of the useful share's Wilson interval is too
+    low.
     """
     noise = _scoring_error(sampled)
     scored = [[value for value in group if value is not None] for group in sampled.rewards]

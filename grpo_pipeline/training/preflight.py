@@ -140,7 +140,7 @@ def _sample(
             tokens_per_answer=sum(len(answer) for answer in answers) / len(answers),
             sampling=sampling / sampled_steps,
             scoring=scoring / 2 / sampled_steps,
-            training=_training_seconds(merged, examples, answers, start) * _counting(rewards, cut, resolved),
+            training=_training_seconds(merged, examples, answers, start) * _counting(rewards, resolved),
             warm_start=_warm_start_seconds(policy, data, start) if start.adapter is None else 0.0,
             took=time.monotonic() - began,
         ),
@@ -225,12 +225,10 @@ def _training_seconds(
     return scoring_pass_seconds(merged, sequences, resolved) * own / len(sequences)
 
 
-def _counting(rewards: Sequence[float | None], cut: Sequence[bool], resolved: ResolvedTraining) -> float:
-    """Share of the answers that training does not leave out: not cut, and with an advantage or a KL penalty."""
-    group = resolved.num_generations
-    alive = [len(set(row) - {None}) > 1 or resolved.beta > 0 for row in _grouped(rewards, group)]
-    counted = [alive[number // group] and not was_cut for number, was_cut in enumerate(cut)]
-    return sum(counted) / len(counted)
+def _counting(rewards: Sequence[float | None], resolved: ResolvedTraining) -> float:
+    """Share of the answers that training does not leave out: those with an advantage or a KL penalty."""
+    alive = [len(set(row) - {None}) > 1 or resolved.beta > 0 for row in _grouped(rewards, resolved.num_generations)]
+    return sum(alive) / len(alive)
 
 
 def _warm_start_seconds(policy: PeftModel, data: TrainingData, start: Start) -> float:

@@ -112,22 +112,22 @@ class Tokens:
             async with self._fetching:
                 if self._age() > COOLDOWN_SECONDS:
                     await self._fetch(url)
+        if not self._keys:
+            raise ApiError(503, "The keys of the token's issuer cannot be read.", {"Retry-After": "15"})
         if identity not in self._keys:
             raise TokenRefusedError("its key is none of the issuer's")
         return self._keys[identity]
 
     async def _fetch(self, url: str) -> None:
+        # Also before one that fails: otherwise every token asked about meanwhile would try, one after the other.
+        self._fetched_at = time.monotonic()
         try:
             answer = (await self.http.get(url, timeout=FETCH_SECONDS)).raise_for_status()
             found = jwt.PyJWKSet.from_dict(answer.json())
-        except (httpx2.HTTPError, jwt.PyJWTError, ValueError) as error:
+        except (httpx2.HTTPError, jwt.PyJWTError, ValueError, AttributeError):
             # Keys that were read before still hold until the issuer answers again.
-            if self._keys:
-                self._fetched_at = time.monotonic()
-                return
-            raise ApiError(503, "The keys of the token's issuer cannot be read.", {"Retry-After": "15"}) from error
+            return
         self._keys = {key.key_id: key for key in found.keys if key.key_id}
-        self._fetched_at = time.monotonic()
 
     def _age(self) -> float:
         return time.monotonic() - self._fetched_at

@@ -106,12 +106,13 @@ class Issuer:
     def __init__(self) -> None:
         self.private = {"first": ec.generate_private_key(ec.SECP256R1())}
         self.asked = 0
+        self.status = 200
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 issuer.asked += 1
-                self.send_response(200)
+                self.send_response(issuer.status)
                 self.end_headers()
                 self.wfile.write(json.dumps({"keys": issuer.public()}).encode())
 
@@ -153,11 +154,15 @@ def test_the_address_of_the_supabase_project_is_all_that_is_needed(server: Serve
 def test_a_public_key_is_no_shared_secret(server: Server, issuer: Issuer) -> None:
     public = issuer.private["first"].public_key()
     pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    parts = unsigned("HS256", iss=f"{issuer.url}/auth/v1").rstrip(".")
-    signature = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256).sign(parts.encode(), pem)
-    forged = f"{parts}.{jwt.utils.base64url_encode(signature).decode()}"
-    with asking(server, supabase_url=issuer.url, jwt_secret=SECRET) as client:
-        assert client.get("/me", headers=bearer(forged)).status_code == 401
+    header = {"alg": "HS256", "typ": "JWT", "kid": "first"}
+    stated = claims(iss=f"{issuer.url}/auth/v1")
+    parts = b".".join(jwt.utils.base64url_encode(json.dumps(part).encode()) for part in (header, stated))
+    signature = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256).sign(parts, pem)
+    forged = (parts + b"." + jwt.utils.base64url_encode(signature)).decode()
+    for settings in ({"supabase_url": issuer.url}, {"supabase_url": issuer.url, "jwt_secret": SECRET}):
+        with asking(server, **settings) as client:
+            assert client.get("/me", headers=bearer(issuer.token())).json() == USER
+            assert client.get("/me", headers=bearer(forged)).status_code == 401
 
 
 def test_a_key_that_the_issuer_does_not_have_is_asked_for_once_not_each_time(server: Server, issuer: Issuer) -> None:
@@ -175,6 +180,13 @@ def test_an_issuer_that_does_not_answer_is_no_reason_to_let_anyone_in(server: Se
     with asking(server, supabase_url=issuer.url) as client:
         answer = client.get("/me", headers=bearer(made))
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "15")
+
+
+def test_an_issuer_that_fails_is_asked_once_not_for_each_token(server: Server, issuer: Issuer) -> None:
+    issuer.status = 500
+    with asking(server, supabase_url=issuer.url) as client:
+        assert [client.get("/me", headers=bearer(issuer.token())).status_code for _ in range(5)] == [503] * 5
+    assert issuer.asked == 1
 
 
 @pytest.mark.parametrize(
