@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.middleware.cors import CORSMiddleware
+from starlette.staticfiles import StaticFiles
 
 from grpo_pipeline.config import Settings
 from grpo_pipeline.server.feedback.routes import feedback_routes
@@ -16,6 +18,8 @@ from grpo_pipeline.server.health import health_routes
 from grpo_pipeline.server.metrics import Metrics
 from grpo_pipeline.server.middleware import BodyLimit, Watch
 from grpo_pipeline.server.models.routes import model_routes
+from grpo_pipeline.server.pages.reviewers import add_sign_in_handler
+from grpo_pipeline.server.pages.sign_in import sign_in_routes
 from grpo_pipeline.server.problems import Problem, add_problem_handlers, documented
 from grpo_pipeline.server.ranking.routes import ranking_routes
 from grpo_pipeline.server.services import open_services
@@ -46,9 +50,12 @@ def create_app(settings: Settings, server: ServerSettings, url: str) -> FastAPI:
     # The stock pages for /docs load scripts from elsewhere, which the security headers forbid.
     app = FastAPI(title=TITLE, summary=SUMMARY, version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)
     groups = (feedback_routes, model_routes, training_routes, ranking_routes, statistics_routes, health_routes)
-    for routes in groups:
+    pages = (sign_in_routes,)
+    for routes in (*groups, *pages):
         app.include_router(routes)
+    app.mount("/static", StaticFiles(directory=Path(__file__).parent / "pages" / "static"))
     add_problem_handlers(app)
+    add_sign_in_handler(app)
     app.openapi = lambda: described(app)  # type: ignore[method-assign]
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, max_bytes=server.max_body_bytes)

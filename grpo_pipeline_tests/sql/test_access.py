@@ -57,7 +57,7 @@ TRIES = [
     *[
         Try(role, f"select * from private.{table}", REFUSED)
         for role in ("anon", "authenticated", "service_role", "feedback_extractor")
-        for table in ("api_keys", "feedback_requests")
+        for table in ("api_keys", "feedback_requests", "page_sessions", "pair_decisions", "dataset_sign_offs")
     ],
     *[
         Try(role, f"select * from public.{table}", REFUSED)

@@ -57,7 +57,7 @@ async def caller_of(request: Request, shown: Shown) -> Caller:
         ApiError: nothing that holds was shown.
     """
     services = services_of(request)
-    if services.server.on_loopback and not services.tokens.configured and await services.keys.is_empty():
+    if await is_open(services):
         refuse_strangers(request, services)
         return Caller("local", "local", "this machine")
     if shown is None:
@@ -72,6 +72,11 @@ async def caller_of(request: Request, shown: Shown) -> Caller:
     except TokenRefusedError as error:
         raise ApiError(401, f"The token is refused: {error}.", CHALLENGE) from error
     return Caller("user", f"user {user}", f"user {user}", user)
+
+
+async def is_open(services: Services) -> bool:
+    """Whether nobody has to show anything, as there are no keys and only this machine can ask."""
+    return services.server.on_loopback and not services.tokens.configured and await services.keys.is_empty()
 
 
 def refuse_strangers(request: Request, services: Services) -> None:
@@ -109,14 +114,22 @@ def _gate(kinds: frozenset[str]) -> Callable[..., Awaitable[Caller]]:
         if caller.kind not in kinds:
             wanted = " or ".join(NEEDED[kind] for kind in NEEDED if kind in kinds)
             raise ApiError(403, f"This needs {wanted}.")
-        services = services_of(request)
-        limit = services.user_limit if caller.kind == "user" else services.key_limit
-        wait = limit.wait_for(caller.name)
-        if wait:
-            raise ApiError(429, f"Too many requests: wait {math.ceil(wait)} s.", {"Retry-After": str(math.ceil(wait))})
+        hold_back(services_of(request), caller)
         return caller
 
     return gate
+
+
+def hold_back(services: Services, caller: Caller) -> None:
+    """Count a request of a caller.
+
+    Raises:
+        ApiError: it is one too many.
+    """
+    limit = services.user_limit if caller.kind == "user" else services.key_limit
+    wait = limit.wait_for(caller.name)
+    if wait:
+        raise ApiError(429, f"Too many requests: wait {math.ceil(wait)} s.", {"Retry-After": str(math.ceil(wait))})
 
 
 NEEDED: dict[str, str] = {
