@@ -18,6 +18,7 @@ from psycopg.types.json import Jsonb
 
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.postgres.connection import transaction
+from grpo_pipeline.registry.changes import say_who
 from grpo_pipeline.registry.model_version import COLUMNS, ModelVersion
 from grpo_pipeline.weeks import Week
 
@@ -142,16 +143,22 @@ class ModelRegistry:
             refusal = None if force else _refusal(model, champion)
             if refusal:
                 return Promotion("refused", refusal, champion, None)
+            say_who(cursor.connection, by)
             cursor.execute(RETIRE, ("retired", f"replaced by {version}"))
             cursor.execute(CROWN, (reason, by, version))
             previous = _get(cursor, champion.version) if champion else None
             return Promotion("promoted", reason, _get(cursor, version), previous)
 
-    def rollback(self, by: str, reason: str) -> Promotion:
+    def rollback(self, by: str, reason: str, *, of: str | None = None) -> Promotion:
         """Put the champion before this one back in use; the one rolled back is rejected, so no rerun brings it back.
 
+        Args:
+            by: who asks: a person, or the part of the pipeline.
+            reason: why, for the registry.
+            of: the champion that is meant, for who judged it some time ago; unset: whichever it is.
+
         Raises:
-            PipelineError: there is no champion, or none before it.
+            PipelineError: there is no champion, another one than the one meant, or none before it.
         """
         with self._cursor() as cursor:
             cursor.execute(LOCK)
@@ -160,6 +167,8 @@ class ModelRegistry:
                 raise NothingToRollBackError(
                     "There is no champion to roll back: `grpo-pipeline models promote` names one."
                 )
+            if of not in (None, champion.version):
+                raise NothingToRollBackError(f"{of} is not the champion any more, {champion.version} is.")
             earlier = _read(cursor, PREVIOUS, champion.promoted_at)
             if not earlier:
                 raise NothingToRollBackError(
@@ -167,6 +176,7 @@ class ModelRegistry:
                     "`grpo-pipeline models promote` puts another version in its place."
                 )
             why = f"rolled back by {by}: {reason}"
+            say_who(cursor.connection, by)
             cursor.execute(RETIRE, ("rejected", why))
             cursor.execute(RESTORE, (f"back in use, {champion.version} was {why}", earlier[0].version))
             back, rejected = _get(cursor, earlier[0].version), _get(cursor, champion.version)

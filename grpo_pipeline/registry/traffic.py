@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.postgres.connection import transaction
+from grpo_pipeline.registry.changes import say_who
 
 # In the order in which they started, so that one more takes users from the champion first.
 SELECT = """
@@ -46,8 +47,10 @@ def challengers(url: str) -> list[Challenger]:
         return cursor.execute(SELECT).fetchall()
 
 
-def set_share(url: str, version: str, share: float, by: str) -> list[Challenger]:
+def set_share(url: str, version: str, share: float, by: str, reason: str | None = None) -> list[Challenger]:
     """Give a version a share of the users, another one, or with 0 none any more; the challengers afterwards.
+
+    The change is kept in `model_changes` with who made it and why.
 
     Raises:
         PipelineError: there is no such version, it is the champion or was rejected, or the shares are too large.
@@ -56,6 +59,7 @@ def set_share(url: str, version: str, share: float, by: str) -> list[Challenger]
         raise PipelineError(f"A share of the users is at least 0 and less than 1, not {share}.")
     with transaction(url) as connection, connection.cursor(row_factory=class_row(Challenger)) as cursor:
         connection.execute(LOCK)
+        say_who(connection, by, reason)
         if share == 0:
             connection.execute(END, (version,))
             return cursor.execute(SELECT).fetchall()

@@ -62,7 +62,7 @@ TRIES = [
     *[
         Try(role, f"select * from public.{table}", REFUSED)
         for role in ("anon", "authenticated", "feedback_extractor")
-        for table in ("agent_feedback_history", "challengers")
+        for table in ("agent_feedback_history", "challengers", "model_changes")
     ],
     Try("service_role", "select * from public.agent_feedback_history", 0),
     Try("service_role", INSERT, 1, signed_in=False),
