@@ -121,6 +121,10 @@ class MergedPolicy:
                 merged = MergedLinear(layer)
                 self.model.set_submodule(name, merged)
                 self._layers.append(merged)
+        # TRL replaces the forward method of the base by one that calls the base's own; copied, it would still do so,
+        # and sample through base and adapter side by side, which took twice as long.
+        for module in self.model.modules():
+            module.__dict__.pop("forward", None)
         # Adapted models have no dropout here, so this changes no number; it keeps checkpointing hooks quiet.
         self.model.eval()
         use_fast_attention(self.model)

@@ -27,9 +27,10 @@ _PR_SET_PDEATHSIG = 1
 _LIBRARY_SETTINGS = {
     # cuBLAS is only deterministic with a fixed workspace.
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-    # Threads that wait by spinning take the processor from those they wait for, wherever anything else runs
-    # beside this process: a training step then takes five times as long.
-    "OMP_WAIT_POLICY": "PASSIVE",
+    # How long threads spin while they wait for the next small product, in rounds. Spinning for long takes the
+    # processor from those they wait for wherever anything else runs beside this process (a training step took five
+    # times as long); not at all, sampling takes 1.5 times as long on a quiet machine. So many do well on both.
+    "GOMP_SPINCOUNT": "10000",
     "TOKENIZERS_PARALLELISM": "false",
     # The trainers would report each run to the Hub.
     "HF_HUB_DISABLE_TELEMETRY": "1",

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 import torch
+from torch import nn
 from transformers import PreTrainedModel
 
 from grpo_pipeline.training.prefill import extend, prefill
 
 # The temperature at which the likeliest token is always taken.
 GREEDY = 0.0
+# Choices that are summed before one is drawn among them.
+BLOCK = 256
 
 
 @torch.no_grad()
@@ -28,8 +31,8 @@ def sample_rollouts(
 ) -> list[list[int]]:
     """One answer in token ids for every prompt, its end token included; equal prompts next to each other are read once.
 
-    Each token is drawn from the model's own distribution at the temperature, with one number from torch's generator of
-    this process for each answer that goes on, so a run that is taken up again draws the same; none at `GREEDY`.
+    Each token is drawn from the model's own distribution at the temperature, with two numbers from torch's generator
+    of this process for each answer that goes on, so a run that is taken up again draws the same; none at `GREEDY`.
     """
     firsts = [row for row, prompt in enumerate(prompts) if row == 0 or list(prompt) != list(prompts[row - 1])]
     counts = torch.tensor([*firsts[1:], len(prompts)]) - torch.tensor(firsts)
@@ -57,10 +60,21 @@ def sample_rollouts(
 def draw(probabilities: torch.Tensor) -> torch.Tensor:
     """One index for each row of (rows, choices), with the row's chances.
 
-    By inversion: one random number a row, where torch.multinomial draws one a choice, which costs as much as the model.
+    By inversion, first of the blocks' sums and then within a block: torch.multinomial draws a random number for each
+    choice, and one running sum over 49,152 choices takes a sixth of a sampled token's time on a CPU.
     """
-    reached = probabilities.cumsum(-1, dtype=torch.float64 if probabilities.device.type == "cpu" else None)
+    lacking = -probabilities.shape[-1] % BLOCK
+    padded = nn.functional.pad(probabilities, (0, lacking)) if lacking else probabilities
+    blocks = padded.unflatten(-1, (-1, BLOCK))
+    block = _invert(blocks.sum(-1))
+    within = _invert(blocks[torch.arange(len(blocks), device=blocks.device), block])
+    return block * BLOCK + within
+
+
+def _invert(weights: torch.Tensor) -> torch.Tensor:
+    """One index for each row of (rows, choices), with chances in proportion to the weights."""
+    reached = weights.cumsum(-1, dtype=torch.float64)
     total = reached[:, -1:]
     goal = torch.rand(total.shape, dtype=reached.dtype, device=reached.device) * total
     # Choices without chance are never hit: the first position whose sum exceeds the goal has a chance above 0.
-    return torch.searchsorted(reached, goal, right=True).squeeze(-1).clamp(max=probabilities.shape[-1] - 1)
+    return torch.searchsorted(reached, goal, right=True).squeeze(-1).clamp(max=weights.shape[-1] - 1)

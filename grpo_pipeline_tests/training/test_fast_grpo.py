@@ -9,6 +9,7 @@ import pytest
 import torch
 from datasets import Dataset
 from peft import PeftModel
+from peft.tuners.lora import Linear as LoraLinear
 from trl import GRPOConfig, GRPOTrainer
 
 from grpo_pipeline.training.base_model import BaseModel, locate_base_model
@@ -128,3 +129,14 @@ def test_loss_and_gradients_are_those_of_trl(
     assert max(float(grad.abs().max()) for grad in expected.values()) > 1e-4
     for name, grad in expected.items():
         torch.testing.assert_close(found[name], grad, rtol=1e-3, atol=2e-7, msg=name)
+
+
+def test_answers_are_sampled_without_the_adapter_beside_the_base(base: BaseModel, tmp_path: Path) -> None:
+    fast = trainer(FastGRPOTrainer, policy(base), base, tmp_path, 0.0, answers_per_pass=12)
+    used: list[str] = []
+    for name, module in fast.accelerator.unwrap_model(fast.model).named_modules():
+        if isinstance(module, LoraLinear):
+            module.register_forward_hook(lambda *_, name=name: used.append(name))
+    answers, _ = fast._generate_single_turn([[1, 2, 3]] * GROUP, None, {}, GROUP)
+    assert len(answers) == GROUP
+    assert not used
