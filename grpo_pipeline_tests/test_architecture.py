@@ -36,7 +36,7 @@ FLOORS = [
     {"resources", "partitions", "run_config"},
     {"assets", "checks", "automation"},
     {"definitions", "instance"},
-    {"server"},
+    {"server", "serving"},
     {"cli", "demo", "__main__"},
 ]
 PLAIN_FLOORS = FLOORS[:2]

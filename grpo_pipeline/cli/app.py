@@ -15,6 +15,7 @@ from grpo_pipeline.cli.demo import demo
 from grpo_pipeline.cli.development import dev
 from grpo_pipeline.cli.importing import import_command
 from grpo_pipeline.cli.keys import keys_app
+from grpo_pipeline.cli.model_serving import serve_model
 from grpo_pipeline.cli.models import models_app
 from grpo_pipeline.cli.preflight import preflight
 from grpo_pipeline.cli.serving import serve
@@ -39,6 +40,7 @@ app.command()(preflight)
 app.command()(tools)
 app.command()(dev)
 app.command()(serve)
+app.command()(serve_model)
 app.add_typer(weeks_app)
 app.add_typer(models_app)
 app.add_typer(keys_app)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from grpo_pipeline.cli.exporting import export
 from grpo_pipeline.config import load_settings
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.postgres.connection import resolve_database_url
@@ -24,6 +25,7 @@ REFUSED = 3
 COLORS = {"champion": "green", "rejected": "red", "retired": "dim"}
 
 models_app = typer.Typer(name="models", help="The trained policies, and which one is in use.", no_args_is_help=True)
+models_app.command()(export)
 _console = Console(soft_wrap=True, highlight=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

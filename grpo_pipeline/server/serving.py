@@ -51,8 +51,8 @@ def serve(settings: Settings, server: ServerSettings, say: Callable[[str], None]
         uvicorn.Server(config).run(sockets=[listener])
 
 
-def described_access(server: ServerSettings, keys: Sequence[ApiKey]) -> str:
-    """Who may use the server, in words.
+def described_access(server: ServerSettings, keys: Sequence[ApiKey], setting: str = "GRPO_SERVER__HOST") -> str:
+    """Who may use the server, in words; `setting` is what its address comes from.
 
     Raises:
         PipelineError: everyone could, as there are no keys and it would listen to other machines too.
@@ -61,7 +61,7 @@ def described_access(server: ServerSettings, keys: Sequence[ApiKey]) -> str:
     if open_doors and not server.on_loopback:
         raise PipelineError(
             f"The server has no keys, so it listens on this machine only, not on {server.host}: make keys with "
-            "`grpo-pipeline keys create`, or leave GRPO_SERVER__HOST unset."
+            f"`grpo-pipeline keys create`, or leave {setting} unset."
         )
     if open_doors:
         return "It has no keys: it listens on this machine only, and whoever is on it may do everything."
@@ -78,8 +78,8 @@ def address(server: ServerSettings, listener: socket.socket) -> str:
     return f"http://{host}:{listener.getsockname()[1]}"
 
 
-def listening(server: ServerSettings) -> socket.socket:
-    """The socket that the server listens on.
+def listening(server: ServerSettings, setting: str = "GRPO_SERVER__PORT") -> socket.socket:
+    """The socket that the server listens on; `setting` is what its port comes from.
 
     Raises:
         PipelineError: the address is taken or not this machine's.
@@ -92,7 +92,6 @@ def listening(server: ServerSettings) -> socket.socket:
     except OSError as error:
         listener.close()
         raise PipelineError(
-            f"Port {server.port} of {server.host} cannot be used ({error.strerror}): choose another with "
-            "GRPO_SERVER__PORT."
+            f"Port {server.port} of {server.host} cannot be used ({error.strerror}): choose another with {setting}."
         ) from error
     return listener

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from grpo_pipeline.errors import PipelineError
+
+Kind = TypeVar("Kind", bound=BaseSettings)
 
 
 class ServerSettings(BaseSettings):
@@ -119,12 +122,22 @@ def load_server_settings(**chosen: object) -> ServerSettings:
     Raises:
         PipelineError: a variable has a value that its setting does not take.
     """
-    stated = {name: value for name, value in chosen.items() if value is not None}
+    return from_environment(ServerSettings, chosen)
+
+
+def from_environment(kind: type[Kind], chosen: Mapping[str, object]) -> Kind:
+    """Settings of a kind from the environment and `.env`, with what was chosen in their place where it is not None.
+
+    Raises:
+        PipelineError: a variable has a value that its setting does not take.
+    """
+    stated: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     try:
-        return ServerSettings(**stated)  # type: ignore[arg-type]
+        return kind(**stated)
     except ValidationError as error:
+        prefix = kind.model_config["env_prefix"]
         faults = [
-            ": ".join(["_".join(["GRPO_SERVER_", *(str(part).upper() for part in fault["loc"])]), fault["msg"]])
+            f"{prefix}{'_'.join(str(part).upper() for part in fault['loc'])}: {fault['msg']}"
             if fault["loc"]
             else fault["msg"]
             for fault in error.errors(include_input=False, include_url=False)

@@ -34,9 +34,13 @@ class ModelsInUse:
 
     async def of_user(self, user: str) -> tuple[str | None, bool]:
         """The version that a user gets, and whether it is a challenger."""
-        known = await self._known.get()
+        known = await self.all()
         version = assigned(user, known.champion, known.challengers)
         return version, version != known.champion
+
+    async def all(self) -> InUse:
+        """The champion and who challenges it."""
+        return await self._known.get()
 
     def changed(self) -> None:
         """Read again before the next answer."""
