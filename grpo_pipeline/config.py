@@ -8,10 +8,12 @@ from pathlib import Path
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from grpo_pipeline.alerts.settings import AlertSettings
 from grpo_pipeline.curation.settings import CurationSettings
 from grpo_pipeline.dataset.settings import DatasetSettings
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.evaluation.settings import EvaluationSettings
+from grpo_pipeline.monitoring.settings import MonitoringSettings
 from grpo_pipeline.reward_modelling.settings import RewardModelSettings
 from grpo_pipeline.tool_calling.settings import ToolCallingSettings
 from grpo_pipeline.training.settings import TrainingSettings
@@ -42,6 +44,8 @@ class Settings(BaseSettings):
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     tool_calling: ToolCallingSettings = ToolCallingSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
+    alerts: AlertSettings = AlertSettings()
 
     @field_validator("home", "artifact_root")
     @classmethod

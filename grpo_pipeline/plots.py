@@ -177,6 +177,91 @@ def backtest_weeks(rows: Sequence[Record]) -> bytes | None:
     return _png(figure)
 
 
+def success_over_time(rates: Sequence[Record]) -> bytes | None:
+    """Success and edit rates of each model version by week, with their intervals.
+
+    Args:
+        rates: by week, earliest first: week, model_version, votes, success_rate, low, high, edit_rate, edit_low,
+            edit_high.
+    """
+    rates = [row for row in rates if row["model_version"]]
+    weeks = sorted({row["week"] for row in rates})
+    names = {row["model_version"] for row in rates}
+    votes = {version: sum(row["votes"] for row in rates if row["model_version"] == version) for version in names}
+    # The versions with the most votes; the others are in the table.
+    shown = sorted(votes, key=lambda version: -votes[version])[: len(COMPONENT_COLORS)]
+    panels = [("success_rate", "low", "high", "Success rate"), ("edit_rate", "edit_low", "edit_high", "Edit rate")]
+    panels = [
+        panel for panel in panels if any(_finite(row[panel[0]]) for row in rates if row["model_version"] in votes)
+    ]
+    if not panels:
+        return None
+    figure = _figure(0.7 + 2.1 * len(panels))
+    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    for axis, (value, low, high, title) in zip(axes, panels, strict=True):
+        for number, version in enumerate(sorted(shown)):
+            rows = [row for row in rates if row["model_version"] == version and _finite(row[value])]
+            shift = (number - (len(shown) - 1) / 2) * 0.5 / max(len(shown), 1)
+            places, color = [weeks.index(row["week"]) + shift for row in rows], COMPONENT_COLORS[number]
+            axis.plot(places, [row[value] for row in rows], "o-", color=color, markersize=5, label=version)
+            for place, row in zip(places, rows, strict=True):
+                if _finite(row[low]) and _finite(row[high]):
+                    axis.plot([place, place], [row[low], row[high]], color=color, linewidth=4, alpha=0.3)
+        _style(axis, f"{title} by week and model version")
+        axis.set_ylim(-0.04, 1.04)
+    axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=2, fontsize=8, frameon=False, labelcolor=INK)
+    axes[-1].set_xticks(range(len(weeks)), weeks, rotation=40, ha="right")
+    axes[-1].set_xlim(-0.6, len(weeks) - 0.4)
+    return _png(figure)
+
+
+def feedback_volume(weeks: Sequence[Record]) -> bytes | None:
+    """Votes, edits and other feedback of each week, one on top of the other.
+
+    Args:
+        weeks: the earliest first: week, feedback, votes, edits.
+    """
+    if not any(row["feedback"] for row in weeks):
+        return None
+    figure = _figure(2.4)
+    axis = figure.subplots()
+    below = [0] * len(weeks)
+    others = [row["feedback"] - row["votes"] - row["edits"] for row in weeks]
+    parts = (("votes", [row["votes"] for row in weeks], BLUE), ("edits", [row["edits"] for row in weeks], AMBER))
+    for name, counts, color in (*parts, ("other", others, FAINT)):
+        axis.bar(range(len(weeks)), counts, bottom=below, color=color, width=0.6, label=name)
+        below = [low + count for low, count in zip(below, counts, strict=True)]
+    _style(axis, "Feedback by week")
+    axis.set_xticks(range(len(weeks)), [row["week"] for row in weeks], rotation=40, ha="right")
+    axis.grid(False, axis="x")
+    axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8.5, frameon=False, labelcolor=INK)
+    return _png(figure)
+
+
+def ab_differences(rows: Sequence[Record]) -> bytes | None:
+    """The difference of each challenger to the champion, among all users and in each segment, with its sequence.
+
+    Args:
+        rows: challenger, segment, difference, low, high.
+    """
+    shown = [row for row in rows if _finite(row["difference"])]
+    if not shown:
+        return None
+    figure = _figure(0.7 + 0.3 * len(shown))
+    axis = figure.subplots()
+    for place, row in enumerate(shown):
+        color = RED if row["high"] < 0 else GREEN if row["low"] > 0 else BLUE
+        axis.plot([row["low"], row["high"]], [place, place], color=color, linewidth=4, alpha=0.3)
+        axis.plot([row["difference"]], [place], "o", color=color, markersize=6)
+    axis.axvline(0, color=INK, linewidth=1)
+    _style(axis, "Success less the champion's, with confidence sequence")
+    axis.set_ylim(len(shown) - 0.5, -0.5)
+    axis.set_yticks(range(len(shown)), [f"{row['challenger']}: {row['segment']}" for row in shown])
+    axis.grid(False, axis="y")
+    axis.tick_params(axis="y", length=0, labelsize=8.5, labelcolor=INK)
+    return _png(figure)
+
+
 def _draw_gain(axis: Axes, place: float, row: Record, color: str) -> None:
     if _finite(row["low"]) and _finite(row["high"]):
         axis.plot([place, place], [row["low"], row["high"]], color=color, linewidth=4, alpha=0.35)

@@ -11,6 +11,7 @@ from grpo_pipeline.definitions import defs
 CHECKOUT = Path(__file__).parents[1]
 MODELS = ("reward_model", "grpo_policy", "policy_evaluation", "champion")
 TOOL_CALLING = ("tool_call_scenarios", "tool_calling_policy", "tool_calling_evaluation")
+MONITORING = ("success_rates", "ab_test")
 DATA = ("agent_feedback", "preference_pairs", "curated_pairs", "preference_dataset")
 
 
@@ -24,15 +25,27 @@ def test_what_users_see_keeps_its_names() -> None:
         *DATA,
         *MODELS,
         *TOOL_CALLING,
+        *MONITORING,
         "backtest",
     }
     assert {job.name for job in repository.get_all_jobs()} >= {
         "weekly_training_job",
         "data_job",
         "tool_calling_job",
+        "monitoring_job",
     }
-    assert [schedule.name for schedule in repository.schedule_defs] == ["weekly_training_schedule"]
-    assert {sensor.name for sensor in repository.sensor_defs} >= {"enough_pairs_sensor", "late_feedback_sensor"}
+    assert {schedule.name for schedule in repository.schedule_defs} == {
+        "weekly_training_schedule",
+        "monitoring_schedule",
+    }
+    assert {sensor.name for sensor in repository.sensor_defs} >= {
+        "enough_pairs_sensor",
+        "late_feedback_sensor",
+        "ab_test_sensor",
+        "training_alert_sensor",
+        "training_failure_alert_sensor",
+        "watch_alert_sensor",
+    }
     checks = {(key.asset_key.path[-1], key.name) for key in repository.asset_graph.asset_check_keys}
     assert checks == {
         ("agent_feedback", "rows_lie_in_their_week"),
@@ -68,7 +81,7 @@ def test_training_and_evaluation_share_the_gpu_pool_and_nothing_else_is_in_it() 
 
 def test_data_is_made_of_many_weeks_in_one_run_and_models_of_one() -> None:
     graph = defs.get_repository_def().assets_defs_by_key
-    for name in DATA:
+    for name in (*DATA, *MONITORING):
         assert graph[dg.AssetKey(name)].backfill_policy == dg.BackfillPolicy.single_run()
     for name in MODELS:
         assert graph[dg.AssetKey(name)].backfill_policy == dg.BackfillPolicy.multi_run(1)

@@ -11,7 +11,16 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from grpo_pipeline.plots import as_markdown, evaluation_intervals, quarantine_counts, training_curves, weekly_history
+from grpo_pipeline.plots import (
+    ab_differences,
+    as_markdown,
+    evaluation_intervals,
+    feedback_volume,
+    quarantine_counts,
+    success_over_time,
+    training_curves,
+    weekly_history,
+)
 from grpo_pipeline.weeks import Week
 
 LARGEST = 50_000
@@ -112,6 +121,34 @@ def test_a_history_shows_weeks_that_were_not_evaluated_too() -> None:
         )
     ]
     opened(weekly_history(weeks, "preference accuracy"))
+
+
+def rates(versions: tuple[str | None, ...], weeks: int, **changes: float | None) -> list[dict[str, Any]]:
+    numbers = {"votes": 40, "success_rate": 0.6, "low": 0.5, "high": 0.7}
+    edits = {"edit_rate": 0.1, "edit_low": None, "edit_high": None}
+    first = Week("2026-01-05")
+    return [
+        {"week": first.shift(week).key, "model_version": version, **numbers, **edits, **changes}
+        for week in range(weeks)
+        for version in versions
+    ]
+
+
+def test_success_is_drawn_for_versions_that_have_a_name_and_for_many_of_them() -> None:
+    opened(success_over_time(rates(("a", None), 3)))
+    opened(success_over_time(rates(tuple(f"2026-11-{number:02}-abcdef01" for number in range(1, 14)), 12)))
+    assert success_over_time(rates((None,), 3)) is None
+    assert success_over_time(rates(("a",), 3, success_rate=None, edit_rate=None)) is None
+
+
+def test_differences_and_volume_are_drawn_where_there_are_any() -> None:
+    row = {"challenger": "b", "segment": "all users", "difference": -0.1, "low": -0.2, "high": 0.05}
+    one, two = opened(ab_differences([row])), opened(ab_differences([row, {**row, "low": -0.2, "high": -0.01}]))
+    assert two.height > one.height
+    assert ab_differences([{**row, "difference": None}]) is None
+    week = {"week": "2026-01-05", "feedback": 9, "votes": 4, "edits": 2}
+    opened(feedback_volume([week, {**week, "week": "2026-01-12"}]))
+    assert feedback_volume([{**week, "feedback": 0}]) is None
 
 
 def test_the_same_numbers_give_the_same_picture() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import cast
 
 import polars as pl
+import pyarrow as pa
 
 from grpo_pipeline.feedback.barrier import wait_for_commit_barrier
 from grpo_pipeline.feedback.extraction import ExtractionResult, extract_week
@@ -68,6 +69,15 @@ class FeedbackStore:
             found = snapshot.rows(window_query("usable_pairs", first.start, last.end))
         counts.update({str(week): cast(int, approved if approved_only else usable) for week, usable, approved in found})
         return counts
+
+    def judgements(self, start: datetime, end: datetime) -> pl.DataFrame:
+        """Who judged which version's answers in [start, end), and how, earliest first; without any text.
+
+        Columns: created_at, person, model_version, feedback_type, score, with_tools.
+        """
+        with open_snapshot(self.url) as snapshot:
+            schema, batches = snapshot.stream(window_query("judgements", start, end))
+            return cast(pl.DataFrame, pl.from_arrow(pa.Table.from_batches(batches, schema)))
 
     def row_versions(self, table: TableName, week: Week) -> pl.DataFrame:
         """`id` and `updated_at` of every row of a week."""

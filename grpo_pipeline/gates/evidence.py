@@ -79,6 +79,19 @@ def e_value(differences: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(ALL_IN * bold + (1.0 - ALL_IN) * careful)
 
 
+def e_process(differences: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The evidence of `e_value` after each difference, (n), from differences (n) in the order in which they came.
+
+    Where each difference is at most 0 on average, whatever the ones before it were, this ever reaches 1 / a with
+    probability at most a (Ville's inequality): it may be looked at after every one, and acted on at any time.
+    """
+    with np.errstate(divide="ignore"):
+        bold = np.cumsum(np.log1p(differences))
+        careful = np.cumsum(np.log1p(_stakes()[:, None] * differences), axis=-1)
+    mixed = np.exp(np.minimum(careful, MOST_LOG)).mean(axis=0)
+    return np.asarray(ALL_IN * np.exp(np.minimum(bold, MOST_LOG)) + (1.0 - ALL_IN) * mixed)
+
+
 def _winnings(bets: NDArray[np.float64]) -> NDArray[np.float64]:
     """What a bet of 1 has become after all contributors, along the last axis; capped, as it grows exponentially."""
     with np.errstate(divide="ignore"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -95,4 +96,5 @@ def traffic_history(changes: Iterable[ModelChange]) -> list[Traffic]:
 
 def traffic_at(history: Sequence[Traffic], moment: datetime) -> Traffic | None:
     """The traffic at a moment; None before anything was in use."""
-    return next((traffic for traffic in reversed(history) if traffic.start <= moment), None)
+    place = bisect_right(history, moment, key=lambda traffic: traffic.start)
+    return history[place - 1] if place else None
