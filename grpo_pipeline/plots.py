@@ -254,7 +254,7 @@ def ab_differences(rows: Sequence[Record]) -> bytes | None:
         axis.plot([row["low"], row["high"]], [place, place], color=color, linewidth=4, alpha=0.3)
         axis.plot([row["difference"]], [place], "o", color=color, markersize=6)
     axis.axvline(0, color=INK, linewidth=1)
-    _style(axis, "Success less the champion's, with confidence sequence")
+    _style(axis, "Success less the champion's")
     axis.set_ylim(len(shown) - 0.5, -0.5)
     axis.set_yticks(range(len(shown)), [f"{row['challenger']}: {row['segment']}" for row in shown])
     axis.grid(False, axis="y")

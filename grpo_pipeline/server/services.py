@@ -19,6 +19,7 @@ from grpo_pipeline.server.access.tokens import Tokens
 from grpo_pipeline.server.feedback.writing import FeedbackWriter
 from grpo_pipeline.server.metrics import Metrics
 from grpo_pipeline.server.models.in_use import ModelsInUse
+from grpo_pipeline.server.pages.pulse.reading import Pulse, read_pulse
 from grpo_pipeline.server.pool import Pool, connection_pool
 from grpo_pipeline.server.refreshed import Refreshed
 from grpo_pipeline.server.settings import ServerSettings
@@ -30,6 +31,8 @@ HTTP_SECONDS = 20.0
 RANKED_AT_ONCE = 2
 # Counting goes over the whole database, so that pages which ask again and again share one answer.
 STATS_SECONDS = 5.0
+# The pulse goes over the votes of weeks.
+PULSE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Services:
     models: ModelsInUse
     stats: Refreshed[Stats]
     tool_calling: Refreshed[ToolCallingStats]
+    pulse: Refreshed[Pulse]
     dagster: DagsterApi
     launching: asyncio.Lock
     ranking: asyncio.Semaphore
@@ -74,6 +78,9 @@ async def open_services(
             async with pool.connection() as connection:
                 return await read_tool_calling(connection, ArtifactStore(settings.artifacts))
 
+        async def pulse() -> Pulse:
+            return await asyncio.to_thread(read_pulse, settings, url)
+
         feedback = FeedbackWriter(pool, writing, add_users=add_users)
         services = Services(
             settings=settings,
@@ -89,6 +96,7 @@ async def open_services(
             models=ModelsInUse(pool),
             stats=Refreshed(stats, STATS_SECONDS),
             tool_calling=Refreshed(tool_calling, STATS_SECONDS),
+            pulse=Refreshed(pulse, PULSE_SECONDS),
             dagster=DagsterApi(http, server.dagster_url),
             launching=asyncio.Lock(),
             ranking=asyncio.Semaphore(RANKED_AT_ONCE),
