@@ -18,7 +18,7 @@ from grpo_pipeline.evaluation.likelihood import log_probabilities
 from grpo_pipeline.evaluation.pairs import HeldOutPair
 from grpo_pipeline.evaluation.sampling import SampledAnswer, sample_answers
 from grpo_pipeline.evaluation.scoring import Measured, length_normalized
-from grpo_pipeline.training.loading import render_prompt
+from grpo_pipeline.training.loading import end_tokens, render_prompt
 from grpo_pipeline.training.prefill import Prefilled, prefill
 
 
@@ -128,13 +128,6 @@ def _divergences(
     prompts = [item.prompt for item in batch for _ in range(each)]
     found = divergences(model, state, prompts, [sampled[index] for index in first])
     return [found[start : start + each] for start in range(0, len(found), each)]
-
-
-def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
-    """The ids that end an answer."""
-    stated = model.generation_config.eos_token_id if model.generation_config else None
-    several = stated if isinstance(stated, list) else [stated]
-    return {token for token in (*several, tokenizer.eos_token_id) if token is not None}
 
 
 def _seed(batch: Sequence[EncodedPair], seed: int) -> int:

@@ -13,9 +13,10 @@ from grpo_pipeline.evaluation.config import Sizes
 from grpo_pipeline.evaluation.likelihood import log_probabilities
 from grpo_pipeline.evaluation.regression.probe import Probe
 from grpo_pipeline.evaluation.regression.suite import ANSWER_TOKENS, APART, probes
-from grpo_pipeline.evaluation.sampling import GREEDY, sample_answers
+from grpo_pipeline.evaluation.sampling import sample_answers
 from grpo_pipeline.training.loading import render_prompt
 from grpo_pipeline.training.prefill import Prefilled, prefill
+from grpo_pipeline.training.rollouts import GREEDY
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 
 from grpo_pipeline.artifacts import file_digest, write_atomically
 from grpo_pipeline.evaluation.config import EvaluationRun, Sizes, resolve_sizes
-from grpo_pipeline.evaluation.measure import EncodedPair, encode, end_tokens, measure_all
+from grpo_pipeline.evaluation.measure import EncodedPair, encode, measure_all
 from grpo_pipeline.evaluation.models import Contender, Policy, contenders, load_contenders, playing
 from grpo_pipeline.evaluation.pairs import HeldOutPair, read_pairs
 from grpo_pipeline.evaluation.parts import Part, Parts, key, make_part, write_table
@@ -21,7 +21,7 @@ from grpo_pipeline.gates.contest import hold_contest
 from grpo_pipeline.gates.report import contest_json
 from grpo_pipeline.gates.verdict import PromotionVerdict, promotion_verdict
 from grpo_pipeline.training.base_model import BaseModel
-from grpo_pipeline.training.loading import load_tokenizer
+from grpo_pipeline.training.loading import end_tokens, load_tokenizer
 from grpo_pipeline.training.profiles import detect_hardware
 from grpo_pipeline.training.watching import Watcher
 from grpo_pipeline.verdict import Verdict

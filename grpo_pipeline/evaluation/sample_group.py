@@ -47,10 +47,9 @@ def answer(asked: Asked) -> Answered:
     """
     import torch
 
-    from grpo_pipeline.evaluation.measure import end_tokens
     from grpo_pipeline.evaluation.sampling import sample_answers
     from grpo_pipeline.training.base_model import locate_base_model
-    from grpo_pipeline.training.loading import load_policy, load_tokenizer, render_prompt
+    from grpo_pipeline.training.loading import end_tokens, load_policy, load_tokenizer, render_prompt
     from grpo_pipeline.training.prefill import prefill
 
     sizes = resolve_sizes(asked.settings, detect_hardware())

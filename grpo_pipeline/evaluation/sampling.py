@@ -14,9 +14,7 @@ import torch
 from transformers import PreTrainedModel
 
 from grpo_pipeline.training.prefill import Prefilled, extend
-
-# The temperature at which the likeliest token is always drawn.
-GREEDY = 0.0
+from grpo_pipeline.training.rollouts import GREEDY
 
 
 @dataclass(frozen=True)

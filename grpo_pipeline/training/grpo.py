@@ -15,6 +15,7 @@ from grpo_pipeline.training.batches import process_rank, process_share
 from grpo_pipeline.training.checkpoints import MarkWhole
 from grpo_pipeline.training.data import TrainingData, grpo_dataset
 from grpo_pipeline.training.fast_grpo import FastGRPOTrainer
+from grpo_pipeline.training.loading import end_tokens
 from grpo_pipeline.training.model_rewards import ModelReward, all_weights
 from grpo_pipeline.training.policy import trainer_options
 from grpo_pipeline.training.profiles import ResolvedTraining
@@ -29,13 +30,6 @@ def grpo_steps(pairs: int, resolved: ResolvedTraining) -> int:
     """Optimizer steps of GRPO."""
     wanted = max(1, math.ceil(pairs * resolved.epochs / resolved.prompts_per_step))
     return min(wanted, resolved.steps or wanted)
-
-
-def end_tokens(model: PeftModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Every token that ends an answer; Qwen3 has two."""
-    stated = model.generation_config.eos_token_id
-    listed = stated if isinstance(stated, list) else [stated] if stated is not None else []
-    return [tokenizer.eos_token_id, *listed]
 
 
 def _sampler_options(resolved: ResolvedTraining) -> dict[str, Any]:

@@ -78,6 +78,13 @@ def load_policy(
     return model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def end_tokens(model: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    """Every token that ends an answer; Qwen3 has two."""
+    stated = model.generation_config.eos_token_id if model.generation_config else None
+    several = stated if isinstance(stated, list) else [stated]
+    return {token for token in (*several, tokenizer.eos_token_id) if token is not None}
+
+
 def render_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], tools: str | None = None) -> str:
     """The text that the model continues with its answer, thinking switched off.
 

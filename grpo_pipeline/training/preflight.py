@@ -7,7 +7,7 @@ import json
 import math
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,8 +24,8 @@ from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.gates.preflight import Preflight, Sampled, Timing, judge
 from grpo_pipeline.rewards.catalog import REWARDS, total
 from grpo_pipeline.training.data import Example, TrainingData
-from grpo_pipeline.training.grpo import end_tokens, grpo_steps
-from grpo_pipeline.training.loading import load_policy
+from grpo_pipeline.training.grpo import grpo_steps
+from grpo_pipeline.training.loading import end_tokens, load_policy
 from grpo_pipeline.training.merged import MergedPolicy
 from grpo_pipeline.training.model_rewards import ModelReward, all_weights
 from grpo_pipeline.training.policy import Policy, fresh_policy
@@ -166,7 +166,7 @@ def _chosen(examples: Sequence[Example], resolved: ResolvedTraining) -> list[Exa
 
 
 def _answers(
-    merged: PreTrainedModel, examples: Sequence[Example], ends: Sequence[int], resolved: ResolvedTraining
+    merged: PreTrainedModel, examples: Sequence[Example], ends: Collection[int], resolved: ResolvedTraining
 ) -> list[list[int]]:
     return sample_rollouts(
         merged,

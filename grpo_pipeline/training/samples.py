@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ class SampleRecorder:
         self,
         folder: Path,
         weights: dict[str, float],
-        end_tokens: Sequence[int],
+        end_tokens: Collection[int],
         rank: int,
         own: Mapping[str, Reward] | None = None,
     ) -> None:
