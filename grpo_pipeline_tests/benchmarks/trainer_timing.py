@@ -98,10 +98,15 @@ def make_trainer(kind: str, folder: Path, shape: Shape, clock: Clock, *, dtype: 
     """One of the three, ready to train; dtype overrides the precision of its weights."""
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-    precision = dtype or ("bfloat16" if kind == "ours" or torch.cuda.is_available() else "float32")
+    precision = dtype or ("float32" if kind == "defaults" and not torch.cuda.is_available() else "bfloat16")
+    at_once = shape.answers if torch.cuda.is_available() else min(8, shape.answers)
     options: dict[str, Any] = {
         "defaults": {"per_device_train_batch_size": 8, "gradient_accumulation_steps": shape.answers // 8},
-        "best": {"per_device_train_batch_size": shape.answers, "gradient_checkpointing": False},
+        "best": {
+            "per_device_train_batch_size": at_once,
+            "gradient_accumulation_steps": shape.answers // at_once,
+            "gradient_checkpointing": False,
+        },
         "ours": {"per_device_train_batch_size": shape.answers, "gradient_checkpointing": False},
     }[kind]
     torch.manual_seed(0)

@@ -1,9 +1,9 @@
 """GRPO steps against two plain TRL scripts, in turns: useful tokens a second, phase by phase, and the machine's roofs.
 
 "defaults" is the script a user writes first (TRL computes in bfloat16 by itself); "best" has the options that are known
-to help: no gradient checkpointing, all answers in one pass. On a CPU both keep their weights in float32, as TRL samples
-more slowly with bfloat16 ones. All three sample as many answers of the same length to the same prompts, with the same
-reward, by which no group is without spread, so leaving out dead groups gains nothing here.
+to help: no gradient checkpointing, weights in bfloat16, and on a GPU all answers in one pass (on a CPU of 2 cores that
+took TRL 34 s where passes of 8 took 28 s). All three sample as many answers of the same length to the same prompts,
+with the same reward, by which no group is without spread, so leaving out dead groups gains nothing here.
 """
 
 from __future__ import annotations
