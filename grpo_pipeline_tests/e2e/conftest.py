@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,22 +51,34 @@ def live(postgres_server: Server, tmp_path_factory: pytest.TempPathFactory) -> I
         for week, pairs in WEEKS.items():
             add_edits(url, Week(week), pairs)
         home = tmp_path_factory.mktemp("live")
-        dagster_home = home / "instance"
-        dagster_home.mkdir()
-        text = instance_file().read_text(encoding="utf-8")
-        for usual, quick in QUICKER.items():
-            assert usual in text
-            text = text.replace(usual, quick)
-        (dagster_home / "dagster.yaml").write_text(text, encoding="utf-8")
-        environment = {
-            **SMALL,
-            "GRPO_HOME": str(home),
-            "GRPO_DATABASE_URL": url,
-            "GRPO_FIRST_WEEK": FIRST_WEEK,
-            "DAGSTER_HOME": str(dagster_home),
-        }
-        deployment = start(home, environment)
-        yield Live(deployment, home, url)
+        with deployed(home, url, FIRST_WEEK, {}) as (deployment, _):
+            yield Live(deployment, home, url)
+
+
+@contextmanager
+def deployed(
+    home: Path, url: str, first_week: str, more: Mapping[str, str]
+) -> Iterator[tuple[Deployment, dict[str, str]]]:
+    """The webserver, the daemon and the HTTP API on a database, and the environment that they were started in."""
+    dagster_home = home / "instance"
+    dagster_home.mkdir()
+    text = instance_file().read_text(encoding="utf-8")
+    for usual, quick in QUICKER.items():
+        assert usual in text
+        text = text.replace(usual, quick)
+    (dagster_home / "dagster.yaml").write_text(text, encoding="utf-8")
+    environment = {
+        **SMALL,
+        "GRPO_HOME": str(home),
+        "GRPO_DATABASE_URL": url,
+        "GRPO_FIRST_WEEK": first_week,
+        "DAGSTER_HOME": str(dagster_home),
+        **more,
+    }
+    deployment = start(home, environment)
+    try:
+        yield deployment, environment
+    finally:
         stop(deployment)
 
 
