@@ -29,7 +29,8 @@ async def pulse_page(reviewer: Reviewer, services: ServicesOf) -> HTMLResponse:
 def shown(pulse: Pulse) -> dict[str, Any]:
     """The values of the page's template."""
     champion, fresh = pulse.look.champion, pulse.look.fresh
-    latest = pulse.rates.filter(pl.col("model_version") == champion, pl.col("votes") > 0).tail(1).to_dicts()
+    voted = pulse.rates.filter(pl.col("votes") > 0)
+    latest = voted.filter(pl.col("model_version") == pl.lit(champion, pl.String)).tail(1).to_dicts()
     return {
         "as_of": moment(pulse.look.moment),
         "champion": champion,
