@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
 
@@ -19,6 +19,7 @@ from grpo_pipeline.assets.waiting_pairs import data_version, waiting_pairs
 from grpo_pipeline.config import Settings, load_settings
 from grpo_pipeline.feedback.staleness import stale_weeks
 from grpo_pipeline.feedback.store import FeedbackStore
+from grpo_pipeline.registry.sign_offs import SignOff
 from grpo_pipeline.resources.artifact_store import ArtifactStoreResource
 from grpo_pipeline.resources.feedback_store import FeedbackStoreResource
 from grpo_pipeline.resources.model_registry import ModelRegistryResource
@@ -110,11 +111,13 @@ def enough_pairs_sensor(
     stale = [item.week for item in stale_weeks(store, artifacts, weeks)]
     if any(earlier < week for earlier in stale):
         return refresh(store, artifacts, settings, [earlier for earlier in stale if earlier < week])
-    decided = None if stale else decision_on(artifacts, week)
+    signed = model_registry.sign_offs().last(week)
+    decided = None if stale else decision_on(artifacts, week, signed)
     if decided:
         return dg.SkipReason(f"{waiting}, decided on already: {decided}")
     return dg.RunRequest(
-        run_key=f"{week.key}:{waiting.data_version}",
+        # A sign-off lets the same data train that waited for it.
+        run_key=f"{week.key}:{waiting.data_version}" + (f":{signed.dataset_hash}" if signed else ""),
         job_name=weekly_training_job.name,
         partition_key=week.key,
         tags={"grpo/new_pairs": str(waiting.count)},
@@ -161,13 +164,17 @@ def refreshed_range(artifacts: ArtifactStore, stale: list[Week]) -> tuple[Week, 
     return min(stale), max([*stale, *made])
 
 
-def decision_on(artifacts: ArtifactStore, week: Week) -> str | None:
-    """What was decided about the week's data as it is now; None where nothing was."""
+def decision_on(artifacts: ArtifactStore, week: Week, signed: SignOff | None) -> str | None:
+    """What was decided about the week's data as it is now; None where nothing was, or it was signed off since."""
     dataset, policy = artifacts.latest("preference_dataset", week.key), artifacts.latest("grpo_policy", week.key)
     if dataset is None or policy is None:
         return None
     if policy.manifest["inputs"]["preference_dataset"][week.key] != dataset.hash:
         return None
+    if signed and not policy.manifest["trained"] and signed.dataset_hash == dataset.manifest["dataset_hash"]:
+        decided_at = datetime.fromisoformat(policy.manifest["published_at"])
+        if signed.signed_at > decided_at:
+            return None
     return str(policy.manifest["verdict"]["reason"])
 
 

@@ -1,4 +1,5 @@
-"""Which pairs the last trained week had already, so that only new ones count, and whether they are enough."""
+"""Whether a week trains: which pairs the last trained week had already, whether the new ones are enough, and, where a
+person has to, whether one let this very dataset train."""
 
 from __future__ import annotations
 
@@ -8,9 +9,11 @@ from pathlib import Path
 import polars as pl
 
 from grpo_pipeline.artifacts import Artifact
+from grpo_pipeline.config import load_settings
 from grpo_pipeline.dataset.verdict import new_pairs_verdict
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.registry.registry import ModelRegistry
+from grpo_pipeline.registry.sign_offs import SignOff, SignOffs
 from grpo_pipeline.verdict import Verdict
 from grpo_pipeline.weeks import Week
 
@@ -43,11 +46,26 @@ def last_trained_pairs(registry: ModelRegistry, before: Week) -> TrainedPairs:
     return TrainedPairs(model.week, frozenset(pl.read_parquet(path, columns=["pair_id"])["pair_id"]))
 
 
-def training_decision(dataset: Artifact, registry: ModelRegistry, week: Week) -> Verdict:
-    """Whether the week trains, decided on what is trained by now: the dataset may be older than that."""
+def training_decision(dataset: Artifact, registry: ModelRegistry, sign_offs: SignOffs, week: Week) -> Verdict:
+    """Whether the week trains, decided on what is trained and signed off by now: the dataset may be older than that."""
     stated = dataset.manifest["verdict"]
     if stated["status"] == "fail":
         return Verdict("fail", stated["reason"])
     trained = last_trained_pairs(registry, week)
     ids = pl.read_parquet(dataset.path / "train.parquet", columns=["id"])["id"].to_list()
-    return new_pairs_verdict(ids, trained.ids, stated["min_new_pairs"], trained.week)
+    verdict = new_pairs_verdict(ids, trained.ids, stated["min_new_pairs"], trained.week)
+    if not verdict.passed or load_settings().curation.review != "required":
+        return verdict
+    return unsigned(week, dataset.manifest["dataset_hash"], sign_offs.last(week)) or verdict
+
+
+def unsigned(week: Week, dataset_hash: str, signed: SignOff | None) -> Verdict | None:
+    """Why a dataset may not train where a person has to sign it off; None where one did."""
+    if signed is not None and signed.dataset_hash == dataset_hash:
+        return None
+    why = f"signed off was {signed.dataset_hash}" if signed else "nobody signed it off"
+    return Verdict(
+        "skipped",
+        f"Dataset {dataset_hash} waits for a person: {why}. Sign off on the review page /week/{week.key}, then train "
+        "the week again.",
+    )

@@ -9,6 +9,7 @@ import dagster as dg
 from grpo_pipeline.config import load_settings
 from grpo_pipeline.postgres.connection import resolve_database_url
 from grpo_pipeline.registry.registry import ModelRegistry
+from grpo_pipeline.registry.sign_offs import SignOffs
 
 
 class ModelRegistryResource(dg.ConfigurableResource[Any]):
@@ -21,3 +22,11 @@ class ModelRegistryResource(dg.ConfigurableResource[Any]):
             PipelineError: the URL is no Postgres URL, or the embedded server cannot start.
         """
         return ModelRegistry(resolve_database_url(load_settings()))
+
+    def sign_offs(self) -> SignOffs:
+        """The datasets that a person let train, in the same database.
+
+        Raises:
+            PipelineError: the URL is no Postgres URL, or the embedded server cannot start.
+        """
+        return SignOffs(resolve_database_url(load_settings()))

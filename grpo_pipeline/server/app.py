@@ -18,10 +18,12 @@ from grpo_pipeline.server.health import health_routes
 from grpo_pipeline.server.metrics import Metrics
 from grpo_pipeline.server.middleware import BodyLimit, Watch
 from grpo_pipeline.server.models.routes import model_routes
+from grpo_pipeline.server.pages.inbox.routes import inbox_routes
 from grpo_pipeline.server.pages.models.routes import models_routes
 from grpo_pipeline.server.pages.pulse.routes import pulse_routes
 from grpo_pipeline.server.pages.reviewers import add_sign_in_handler
 from grpo_pipeline.server.pages.sign_in import sign_in_routes
+from grpo_pipeline.server.pages.week.routes import week_routes
 from grpo_pipeline.server.problems import Problem, add_problem_handlers, documented
 from grpo_pipeline.server.ranking.routes import ranking_routes
 from grpo_pipeline.server.services import open_services
@@ -52,7 +54,7 @@ def create_app(settings: Settings, server: ServerSettings, url: str) -> FastAPI:
     # The stock pages for /docs load scripts from elsewhere, which the security headers forbid.
     app = FastAPI(title=TITLE, summary=SUMMARY, version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)
     groups = (feedback_routes, model_routes, training_routes, ranking_routes, statistics_routes, health_routes)
-    pages = (sign_in_routes, models_routes, pulse_routes)
+    pages = (sign_in_routes, inbox_routes, week_routes, models_routes, pulse_routes)
     for routes in (*groups, *pages):
         app.include_router(routes)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "pages" / "static"))

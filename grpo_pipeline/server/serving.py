@@ -46,7 +46,9 @@ def serve(settings: Settings, server: ServerSettings, say: Callable[[str], None]
             server_header=False,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )
-        say(f"The API answers at {address(server, listener)}, described in /openapi.json. Ctrl-C stops it.")
+        place = address(server, listener)
+        say(f"The API answers at {place}, described in /openapi.json. Ctrl-C stops it.")
+        say(f"The review pages are at {place}/.")
         say(access)
         uvicorn.Server(config).run(sockets=[listener])
 

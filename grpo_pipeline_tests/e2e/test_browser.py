@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
+from grpo_pipeline_tests.chromium import chromium
 from grpo_pipeline_tests.e2e.conftest import Live
-from grpo_pipeline_tests.system_packages import require_program
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 WEEK = "2026-10-12"
@@ -18,16 +18,11 @@ PATIENT = 120_000
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    chromium = require_program("chromium", "chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
-        )
+    with chromium() as browser:
         page = browser.new_page(viewport={"width": 1500, "height": 1000})
         page.set_default_timeout(PATIENT)
         page.set_default_navigation_timeout(PATIENT)
         yield page
-        browser.close()
 
 
 def materialized(page: Page) -> int:

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from grpo_pipeline.server.access.callers import Caller
 
-NAVIGATION = (("/models", "Models"), ("/pulse", "Pulse"))
+NAVIGATION = (("/inbox", "Inbox"), ("/week", "Week"), ("/models", "Models"), ("/pulse", "Pulse"))
 HOME = "/inbox"
 # Scripts, styles and requests of this server alone, and none that stand in the page; pictures may stand in it.
 PAGE_POLICY = (

@@ -14,6 +14,7 @@ from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.feedback.staleness import stale_weeks
 from grpo_pipeline.feedback.store import FeedbackStore
 from grpo_pipeline.registry.registry import ModelRegistry
+from grpo_pipeline.registry.sign_offs import SignOffs
 from grpo_pipeline.server.problems import ApiError
 from grpo_pipeline.training.settings import ProfileName
 from grpo_pipeline.weeks import Week
@@ -71,7 +72,7 @@ def plan_training(settings: Settings, url: str, week: Week, profile: ProfileName
     store, artifacts, registry = FeedbackStore(url), ArtifactStore(settings.artifacts), ModelRegistry(url)
     waiting = waiting_pairs(store, artifacts, registry, week, settings)
     stale = [item.week for item in stale_weeks(store, artifacts, [*_up_to(settings, week)])]
-    decided = None if stale else decision_on(artifacts, week)
+    decided = None if stale else decision_on(artifacts, week, SignOffs(url).last(week))
     if decided and not force:
         raise ApiError(409, f"Week {week.key} was decided on with the data as it is: {decided}. Force asks again.")
     if not waiting.enough and not force:

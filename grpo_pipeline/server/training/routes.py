@@ -38,7 +38,7 @@ async def train(body: TrainBody, caller: AdminOnly, services: ServicesOf) -> Lau
         plan = await run_in_threadpool(
             plan_training, services.settings, services.url, week, body.profile, force=body.force
         )
-        return await _launch(services, plan, caller, week.key)
+        return await launch(services, plan, caller, week.key)
 
 
 @training_routes.post("/train-tool-calling", status_code=202, responses=LAUNCH_PROBLEMS)
@@ -52,7 +52,7 @@ async def train_tool_calling(body: ToolCallingBody, caller: AdminOnly, services:
     """
     async with services.launching:
         plan = Plan(TOOL_CALLING, {}, {}, "A model is trained and measured on synthetic tool calls.", None)
-        return await _launch(services, plan, caller, None)
+        return await launch(services, plan, caller, None)
 
 
 @training_routes.get(
@@ -72,7 +72,12 @@ async def run(run_id: UUID, services: ServicesOf) -> RunAnswer:
     return await run_in_threadpool(run_answer, found, artifacts, services.dagster.link(str(run_id)))
 
 
-async def _launch(services: Services, plan: Plan, caller: Caller, week: str | None) -> LaunchAnswer:
+async def launch(services: Services, plan: Plan, caller: Caller, week: str | None) -> LaunchAnswer:
+    """Launch a run, unless one on the same is at work.
+
+    Raises:
+        ApiError: one is, Dagster does not answer, or it does not know the job.
+    """
     place = await services.dagster.find_job(plan.job)
     busy = await services.dagster.run_in_flight(plan.job, plan.tags)
     if busy:

@@ -1,5 +1,5 @@
 "use strict";
-// Every form with data-post sends its fields as JSON and then follows `next` of the answer, or reloads the page.
+// Every form with data-post sends its fields as JSON. Then it says `message` of the answer, or follows its `next`, or reloads.
 
 async function send(url, body) {
   let response;
@@ -16,14 +16,12 @@ async function send(url, body) {
   return response.ok ? answer : { failed: answer.detail || `The server answered ${response.status}.` };
 }
 
-function say(form, text) {
-  let place = form.querySelector("[role=alert]");
-  if (!place) {
-    place = document.createElement("p");
-    place.setAttribute("role", "alert");
-    form.append(place);
-  }
+function say(form, role, text) {
+  form.querySelectorAll("[role=alert], [role=status]").forEach((place) => place.remove());
+  const place = document.createElement("p");
+  place.setAttribute("role", role);
   place.textContent = text;
+  form.append(place);
 }
 
 document.addEventListener("submit", async (event) => {
@@ -34,7 +32,8 @@ document.addEventListener("submit", async (event) => {
   button.disabled = true;
   const answer = await send(form.dataset.post, Object.fromEntries(new FormData(form)));
   button.disabled = false;
-  if (answer.failed) say(form, answer.failed);
+  if (answer.failed) say(form, "alert", answer.failed);
+  else if (answer.message) say(form, "status", answer.message);
   else if (answer.next) location.assign(answer.next);
   else location.reload();
 });
