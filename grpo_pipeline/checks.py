@@ -20,6 +20,7 @@ from grpo_pipeline.assets.curation import curated_pairs
 from grpo_pipeline.assets.dataset import leaked, preference_dataset
 from grpo_pipeline.assets.evaluation import policy_evaluation
 from grpo_pipeline.assets.feedback import agent_feedback, preference_pairs
+from grpo_pipeline.assets.monitoring import ab_test
 from grpo_pipeline.assets.promotion import champion
 from grpo_pipeline.assets.reward_model import reward_model
 from grpo_pipeline.assets.tool_calling import tool_calling_evaluation, tool_calling_policy
@@ -193,6 +194,13 @@ def candidate_is_better(artifact: Artifact) -> Finding:
     return _said_by(artifact)
 
 
+def no_challenger_is_worse(artifact: Artifact) -> Finding:
+    """No challenger was credibly worse than the champion as the week ended."""
+    verdict = artifact.manifest["verdict"]
+    # A test that is still open is no reason to worry.
+    return Finding(verdict["reason"], WARN if verdict["status"] == "fail" else None)
+
+
 def grpo_adds_to_its_warm_start(artifact: Artifact) -> Finding:
     """GRPO answers credibly more held-out scenarios rightly than the warm start that it went on from."""
     return _said_by(artifact)
@@ -227,6 +235,7 @@ CHECKS = [
     weekly_check(grpo_policy, training_is_healthy),
     weekly_check(policy_evaluation, candidate_is_better),
     weekly_check(champion, champion_can_be_used),
+    weekly_check(ab_test, no_challenger_is_worse),
     undated_check(tool_calling_policy, training_is_healthy),
     undated_check(tool_calling_evaluation, grpo_adds_to_its_warm_start),
 ]

@@ -60,6 +60,7 @@ def test_what_users_see_keeps_its_names() -> None:
         ("grpo_policy", "training_is_healthy"),
         ("policy_evaluation", "candidate_is_better"),
         ("champion", "champion_can_be_used"),
+        ("ab_test", "no_challenger_is_worse"),
         ("tool_calling_policy", "training_is_healthy"),
         ("tool_calling_evaluation", "grpo_adds_to_its_warm_start"),
     }

@@ -44,6 +44,12 @@ def test_the_weekly_job_says_how_users_judged_each_version_and_how_the_test_stan
     shown = metadata(result, "ab_test")
     assert shown["verdict"].value == "fail"
     assert "data:image/png;base64," in str(shown["difference to the champion"].value)
+    (check,) = result.get_asset_check_evaluations()
+    assert (check.check_name, check.passed, check.severity) == (
+        "no_challenger_is_worse",
+        False,
+        dg.AssetCheckSeverity.WARN,
+    )
     (standing,) = tried.manifest("ab_test", last_week().key)["standings"]
     assert (standing["champion"], standing["challenger"]) == (CHAMPION, CHALLENGER)
     assert standing["comparison"]["users"] == [120, 60]
@@ -72,6 +78,7 @@ def test_weeks_are_made_in_one_run_and_each_shows_what_was_known_at_its_end(trie
 def test_a_week_without_feedback_or_challenger_is_made_too(project: Project) -> None:
     result = project.run("monitoring_job", last_week().key)
     assert result.success, failure_texts(result)
+    assert [check.passed for check in result.get_asset_check_evaluations()] == [True]
     assert project.manifest("ab_test", last_week().key)["verdict"]["reason"] == "No challenger was tried."
     assert project.manifest("success_rates", last_week().key)["counts"] == {"feedback": 0, "votes": 0, "edits": 0}
 
