@@ -9,7 +9,7 @@ from grpo_pipeline.artifacts import Artifact, ArtifactStore
 from grpo_pipeline.assets.curation import PAIRS, VOTES, curated_pairs, earlier_weeks
 from grpo_pipeline.assets.inputs import hashes
 from grpo_pipeline.assets.reporting import Materialization, Published, report, table_of
-from grpo_pipeline.assets.trained_pairs import last_trained_pairs
+from grpo_pipeline.assets.trained_pairs import known_pairs
 from grpo_pipeline.assets.weekly import data_asset
 from grpo_pipeline.config import load_settings
 from grpo_pipeline.dataset.build import build_dataset
@@ -65,9 +65,9 @@ def build_week(
     """
     curated = [*earlier_weeks(artifacts, week), artifacts.require("curated_pairs", week.key)]
     dataset = build_dataset(_stacked(curated, PAIRS), _stacked(curated, VOTES), week, settings)
-    trained = last_trained_pairs(registry, week)
+    known = known_pairs(artifacts, registry, week)
     leak = leaked(dataset.train, dataset.held_out, settings.hold_out_by)
-    verdict = Verdict("fail", leak) if leak else dataset_verdict(dataset, trained.ids, trained.week)
+    verdict = Verdict("fail", leak) if leak else dataset_verdict(dataset, known.ids, known.week)
     with artifacts.draft("preference_dataset") as draft:
         write_dataset(dataset, draft)
         manifest = manifest_fields(dataset, verdict, hashes(curated), missing_weeks(curated, week, filled, settings))

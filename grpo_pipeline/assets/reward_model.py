@@ -55,7 +55,7 @@ def reward_model(
     settings = overridden(load_settings().reward_model, config)
     artifacts, week = artifact_store.open(), Week(context.partition_key)
     dataset = artifacts.require("preference_dataset", week.key)
-    decision = training_decision(dataset, model_registry.open(), model_registry.sign_offs(), week)
+    decision = training_decision(dataset, artifacts, model_registry.open(), model_registry.sign_offs(), week)
     reason = no_need(dataset, decision)
     if reason:
         made = publish_skipped(artifacts, dataset, reason)

@@ -58,7 +58,7 @@ def grpo_policy(
     settings = overridden(load_settings().training, config)
     artifacts, registry, week = artifact_store.open(), model_registry.open(), Week(context.partition_key)
     dataset = artifacts.require("preference_dataset", week.key)
-    decision = training_decision(dataset, registry, model_registry.sign_offs(), week)
+    decision = training_decision(dataset, artifacts, registry, model_registry.sign_offs(), week)
     if decision.passed:
         champion = starting_champion(registry, week, settings)
         policy = train_once(context, artifacts, trainer, dataset, settings, decision, champion)

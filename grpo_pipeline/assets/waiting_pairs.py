@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from grpo_pipeline.artifacts import ArtifactStore
-from grpo_pipeline.assets.trained_pairs import last_trained_pairs
+from grpo_pipeline.assets.trained_pairs import known_pairs
 from grpo_pipeline.assets.working import work_key
 from grpo_pipeline.config import Settings
 from grpo_pipeline.feedback.fingerprints import Fingerprints
@@ -48,7 +48,7 @@ def waiting_pairs(
     weeks = weeks_between(first, week)
     fingerprints = store.fingerprints(first, week)
     raw = store.count_pairs(first, week, approved_only=settings.curation.review == "required")
-    known = known_pairs(artifacts, registry, week)
+    known = known_pairs(artifacts, registry, week.shift(1)).ids
     count = 0
     for item in weeks:
         kept = _kept_pairs(artifacts, item, fingerprints)
@@ -59,16 +59,6 @@ def waiting_pairs(
 def data_version(fingerprints: Fingerprints) -> str:
     """A short text that changes with every row of the weeks that is added, edited or deleted."""
     return work_key(fingerprints)[:12]
-
-
-def known_pairs(artifacts: ArtifactStore, registry: ModelRegistry, week: Week) -> set[str]:
-    """The pairs that the last training up to and with a week used, held out or excluded."""
-    trained = last_trained_pairs(registry, week.shift(1))
-    dataset = artifacts.latest("preference_dataset", trained.week.key) if trained.week else None
-    if dataset is None:
-        return set(trained.ids)
-    others = (pl.read_parquet(dataset.path / f"{part}.parquet", columns=["id"]) for part in ("held_out", "excluded"))
-    return {*trained.ids, *(pair_id for frame in others for pair_id in frame["id"])}
 
 
 def _kept_pairs(artifacts: ArtifactStore, week: Week, fingerprints: Fingerprints) -> set[str] | None:

@@ -14,7 +14,9 @@ class DatasetSettings(BaseModel):
 
     lookback_weeks: int = Field(26, ge=1, description="Weeks a dataset reaches back, its own week included.")
     min_new_pairs: int = Field(
-        100, ge=1, description="Training pairs that must be new since the last trained week before training again."
+        100,
+        ge=1,
+        description="Pairs, to train on or held out, that must be new since the last trained week to train again.",
     )
     held_out_fraction: float = Field(
         0.2, gt=0, lt=1, description="Share of contributors (or prompts) whose pairs are never trained on."

@@ -14,12 +14,12 @@ FRACTION = "GRPO_DATASET__HELD_OUT_FRACTION"
 SIMILARITY = "GRPO_DATASET__LEAK_SIMILARITY"
 
 
-def dataset_verdict(dataset: PreferenceDataset, trained_ids: Collection[str], since: Week | None = None) -> Verdict:
+def dataset_verdict(dataset: PreferenceDataset, known_ids: Collection[str], since: Week | None = None) -> Verdict:
     """Whether to train on a dataset, and the words for the UI.
 
     Args:
         dataset: the week's dataset.
-        trained_ids: the training pairs of the last trained earlier week; empty where none was trained.
+        known_ids: the pairs that the last trained earlier week had; empty where none was trained.
         since: that week.
     """
     minimum = dataset.settings.min_new_pairs
@@ -28,14 +28,14 @@ def dataset_verdict(dataset: PreferenceDataset, trained_ids: Collection[str], si
         fault = split_fault(dataset)
         if fault:
             return Verdict("fail", f"{fault} Not trained.")
-    return new_pairs_verdict(dataset.train["id"].to_list(), trained_ids, minimum, since)
+    return new_pairs_verdict([*dataset.train["id"], *dataset.held_out["id"]], known_ids, minimum, since)
 
 
 def new_pairs_verdict(
-    train_ids: Collection[str], trained_ids: Collection[str], minimum: int, since: Week | None = None
+    pair_ids: Collection[str], known_ids: Collection[str], minimum: int, since: Week | None = None
 ) -> Verdict:
-    """Whether enough training pairs are new since the last trained week."""
-    new = len(set(train_ids) - set(trained_ids))
+    """Whether enough pairs, to train on or held out, are new since the last trained week."""
+    new = len(set(pair_ids) - set(known_ids))
     asked = f" since {since.key}" if since else ""
     if new < minimum:
         return Verdict("skipped", f"{new} of {minimum} new pairs{asked}: not trained")

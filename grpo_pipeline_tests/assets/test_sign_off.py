@@ -29,7 +29,7 @@ def approve(project: Project, count: int) -> None:
 
 def decision(project: Project) -> Verdict:
     dataset = project.artifacts.require("preference_dataset", WEEK.key)
-    return training_decision(dataset, project.registry, SignOffs(project.url), WEEK)
+    return training_decision(dataset, project.artifacts, project.registry, SignOffs(project.url), WEEK)
 
 
 def decided(project: Project) -> str | None:

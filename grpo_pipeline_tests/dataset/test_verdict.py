@@ -34,9 +34,18 @@ def test_before_the_first_training_no_week_is_named() -> None:
 def test_a_dataset_with_both_sides_and_enough_new_pairs_passes() -> None:
     dataset = many()
     assert dataset_verdict(dataset, []).passed
-    assert dataset_verdict(dataset, dataset.train["id"].to_list(), FIRST) == Verdict(
+    known = [*dataset.train["id"], *dataset.held_out["id"]]
+    assert dataset_verdict(dataset, known, FIRST) == Verdict(
         "skipped", f"0 of 100 new pairs since {FIRST.key}: not trained"
     )
+
+
+def test_held_out_pairs_are_new_pairs_too() -> None:
+    dataset = many()
+    known = dataset.train["id"].to_list()
+    verdict = dataset_verdict(dataset, known, FIRST)
+    assert verdict.reason == f"{len(dataset.held_out)} of 100 new pairs since {FIRST.key}: not trained"
+    assert len(dataset.held_out) > 0
 
 
 def test_a_small_dataset_is_asked_for_more_pairs_before_anything_else() -> None:

@@ -136,8 +136,7 @@ def loop(postgres_server: Server, tmp_path: Path) -> Iterator[Loop]:
     """`grpo-pipeline dev` on an empty database, with keys."""
     with postgres_server.fresh_database("migrated") as url:
         keys = {kind: create_key(url, kind, "test") for kind in ("app", "admin")}
-        # Some people's edits are held out, and those of the others must be enough to train on.
-        more = {"GRPO_DATASET__MIN_NEW_PAIRS": str(EDITS // 2), "GRPO_SERVER__ADD_USERS": "true"}
+        more = {"GRPO_DATASET__MIN_NEW_PAIRS": "100", "GRPO_SERVER__ADD_USERS": "true"}
         with deployed(tmp_path, url, BEFORE.key, more) as (dagster, environment):
             api = f"http://127.0.0.1:{dagster.api_port}"
             wait_until("the API answers", lambda: answers(f"{api}/readyz"), 60)
@@ -153,7 +152,7 @@ def test_edits_over_http_become_models_that_are_judged_and_served_and_a_rollback
     # Nothing is assigned before the first promotion. A person launches the first training.
     assert loop.app.get("/api/assign", params={"userId": USERS[0]}).json() == {"modelVersion": None, "role": "base"}
     few = loop.admin.post("/api/grpo/train", json={"week": BEFORE.key})
-    assert (few.status_code, f"of {EDITS // 2} new pairs" in few.json()["detail"]) == (409, True)
+    assert (few.status_code, "of 100 new pairs" in few.json()["detail"]) == (409, True)
     loop.post_edits(BEFORE, None)
     launched = loop.admin.post("/api/grpo/train", json={"week": BEFORE.key})
     assert (launched.status_code, launched.json()["newPairs"]) == (202, EDITS)
