@@ -69,6 +69,13 @@ def test_what_differs_is_marked_word_by_word(server: Server, client: TestClient)
     assert re.search(r"Revenue grew <ins>by 12 percent\s*</ins>", page)
 
 
+def test_answers_that_share_little_are_not_marked(server: Server, client: TestClient) -> None:
+    add_pair(server.url, rejected="It is a brand of the car maker.", chosen="Revenue: a tenth of that.")
+    page = client.get("/inbox").text
+    assert "It is a brand of the car maker." in page
+    assert "<ins>" not in page
+
+
 def test_tools_calls_and_conversations_are_readable(server: Server, client: TestClient) -> None:
     call = '<tool_call>\n{"name": "get_price", "arguments": {"city": "Köln", "days": 3}}\n</tool_call>'
     arguments = {"city": {"type": "string"}, "days": {"type": "integer"}}

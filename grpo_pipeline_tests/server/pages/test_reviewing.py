@@ -81,7 +81,7 @@ def review_twenty(page: Page) -> tuple[list[str], str]:
     expect(area).to_be_focused()
     area.fill(IMPROVED)
     page.keyboard.press("Control+Enter")
-    expect(page.locator(f"#pair-{edited} ins")).not_to_have_count(0)
+    expect(page.locator(f"#pair-{edited} .chosen .text")).to_have_text(IMPROVED)
     expect(page.locator(f"#pair-{edited}")).not_to_have_class("card pair current")
     wrong = decide(page, "a")
     page.keyboard.press("u")
