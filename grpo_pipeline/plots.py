@@ -22,7 +22,6 @@ Point = tuple[float, float]
 INK, FAINT, GRID = "#1f2937", "#6b7280", "#e5e7eb"
 BLUE, AMBER, GREEN, RED = "#2563eb", "#d97706", "#059669", "#dc2626"
 MODEL_COLORS = {"base": FAINT, "incumbent": AMBER, "candidate": BLUE}
-VERDICT_MARKS = {"pass": ("o", GREEN), "fail": ("X", RED), "inconclusive": ("s", FAINT)}
 COMPONENT_COLORS = ("#2563eb", "#d97706", "#059669", "#db2777", "#7c3aed", "#0891b2", "#65a30d", "#b45309", "#4b5563")
 WIDTH_INCHES = 6.4
 REWARD_INCHES = 2.4
@@ -119,31 +118,6 @@ def quarantine_counts(counts: Mapping[str, int]) -> bytes | None:
     axis.xaxis.set_visible(False)
     axis.spines["bottom"].set_visible(False)
     axis.tick_params(axis="y", length=0, labelsize=9, labelcolor=INK)
-    return _png(figure)
-
-
-def weekly_history(weeks: Sequence[Record], label: str) -> bytes | None:
-    """A number of each week's candidate with its interval and verdict, above the pairs it was trained on.
-
-    Args:
-        weeks: by week, earliest first: week, verdict, value, low, high (None where not evaluated) and pairs.
-        label: what the number is, such as "preference accuracy".
-    """
-    if not weeks:
-        return None
-    figure = _figure(3.6)
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
-    for position, row in enumerate(weeks):
-        _draw_week(upper, position, row)
-    lower.bar(range(len(weeks)), [row.get("pairs") or 0 for row in weeks], color=FAINT, width=0.6)
-    _style(upper, f"Candidates by week: {label}")
-    _style(lower, "Training pairs")
-    every = math.ceil(len(weeks) / 12)
-    places = range(0, len(weeks), every)
-    lower.set_xticks(list(places), [weeks[place]["week"] for place in places], rotation=40, ha="right")
-    lower.set_xlim(-0.6, len(weeks) - 0.4)
-    lower.grid(False, axis="x")
-    _legend_of_verdicts(upper, {row.get("verdict") for row in weeks})
     return _png(figure)
 
 
@@ -355,22 +329,3 @@ def _draw_intervals(axis: Axes, rows: Sequence[Record], models: Sequence[str]) -
     axis.grid(False, axis="y")
     axis.margins(x=0.08)
     axis.tick_params(axis="y", length=0, labelsize=9, labelcolor=INK)
-
-
-def _draw_week(axis: Axes, position: int, row: Record) -> None:
-    marker, color = VERDICT_MARKS.get(str(row.get("verdict")), ("", FAINT))
-    if not marker or not _finite(row.get("value")):
-        return
-    if _finite(row.get("low")) and _finite(row.get("high")):
-        axis.plot(
-            [position, position], [row["low"], row["high"]], color=color, linewidth=4, alpha=0.3, solid_capstyle="round"
-        )
-    axis.plot([position], [row["value"]], marker, color=color, markersize=7)
-
-
-def _legend_of_verdicts(axis: Axes, verdicts: set[Any]) -> None:
-    for verdict, (marker, color) in VERDICT_MARKS.items():
-        if verdict in verdicts:
-            axis.plot([], [], marker, color=color, label=verdict)
-    if axis.get_legend_handles_labels()[0]:
-        axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8.5, frameon=False, labelcolor=INK)

@@ -19,7 +19,6 @@ from grpo_pipeline.plots import (
     quarantine_counts,
     success_over_time,
     training_curves,
-    weekly_history,
 )
 from grpo_pipeline.weeks import Week
 
@@ -96,7 +95,6 @@ def test_a_run_without_numbers_has_no_picture() -> None:
     assert evaluation_intervals([]) is None
     assert evaluation_intervals(levels(("base",), mean=math.nan)) is None
     assert quarantine_counts({"too_short": 0}) is None
-    assert weekly_history([], "preference accuracy") is None
 
 
 def test_intervals_are_drawn_with_and_without_an_incumbent_and_without_bounds() -> None:
@@ -110,17 +108,6 @@ def test_many_quarantine_rules_share_a_last_bar() -> None:
     few = opened(quarantine_counts({f"rule_{index}": index + 1 for index in range(12)}))
     many = opened(quarantine_counts({f"rule_{index}": index + 1 for index in range(40)}))
     assert many.height < few.height * 1.2
-
-
-def test_a_history_shows_weeks_that_were_not_evaluated_too() -> None:
-    first = Week("2026-01-05")
-    weeks = [
-        {"week": first.shift(index).key, "verdict": verdict, "value": value, "low": 0.4, "high": 0.9, "pairs": 100}
-        for index, (verdict, value) in enumerate(
-            [("pass", 0.6), ("fail", 0.5), ("skipped", None), ("inconclusive", 0.7), (None, None)] * 11
-        )
-    ]
-    opened(weekly_history(weeks, "preference accuracy"))
 
 
 def rates(versions: tuple[str | None, ...], weeks: int, **changes: float | None) -> list[dict[str, Any]]:

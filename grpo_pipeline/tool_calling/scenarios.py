@@ -51,11 +51,6 @@ class Scenario:
         return json.dumps([tool.schema for tool in self.tools], ensure_ascii=False)
 
 
-def held_out_tasks() -> list[Task]:
-    """The tasks that are asked for in held-out scenarios only."""
-    return [task for task in tasks() if _is_held_out(task)]
-
-
 def _is_held_out(task: Task) -> bool:
     return int(hashlib.sha256(f"{task.domain} {task.verb} {task.what}".encode()).hexdigest(), 16) % HELD_OUT_TASKS == 0
 

@@ -18,6 +18,7 @@ from peft.tuners.lora import Linear as LoraLinear
 from torch import nn
 from transformers import PreTrainedModel
 
+from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.training.attention import use_fast_attention
 
 DEFAULT_ADAPTER = "default"
@@ -111,6 +112,8 @@ class MergedPolicy:
     """
 
     def __init__(self, policy: PeftModel) -> None:
+        if not can_merge(policy):
+            raise PipelineError("Only plain LoRA on linear layers, without bias or dropout, can be merged to sample.")
         base = policy.get_base_model()
         shared: dict[int, Any] = {id(tensor): tensor for tensor in (*base.parameters(), *base.buffers())}
         self.model: PreTrainedModel = copy.deepcopy(base, shared)

@@ -30,7 +30,8 @@ def _json(value: Any, most: int) -> Any:  # noqa: ANN401
         written = json.dumps(value, ensure_ascii=False, allow_nan=False)
     except ValueError as error:
         raise ValueError("holds a number that is infinite or none") from error
-    if "\\u0000" in written:
+    # Without the backslashes that stand for themselves, which a text about NUL has.
+    if "\\u0000" in written.replace("\\\\", ""):
         raise ValueError("holds a NUL character, which cannot be stored")
     storable(written, most)
     return value

@@ -104,6 +104,7 @@ HOSTILE = [
     "<script>alert(1)</script><img src=x onerror=alert(1)>",
     "$1 %s %(a)s {0} {{a}} ${jndi:ldap://x}",
     "\\' \\\\ \\u0041 \\x00 \t\r\n",
+    "written out as \\u0000",
     "\U0001f600 \u202e\u0000"[:-1] + " é 漢字",
 ]
 
