@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import polars as pl
 import psycopg
 import pytest
 from playwright.sync_api import Page, expect
 
+from grpo_pipeline.assets.trained_pairs import PAIR_IDS
 from grpo_pipeline.registry.sign_offs import SignOffs
 from grpo_pipeline.weeks import Week
 from grpo_pipeline_tests.project import Project
@@ -40,10 +42,11 @@ def statuses(url: str) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_a_week_is_reviewed_by_keyboard_signed_off_and_holds_exactly_what_was_approved(
+def test_a_week_is_reviewed_by_keyboard_signed_off_and_trains_on_exactly_what_was_approved(
     project: Project, server: Server, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GRPO_CURATION__REVIEW", "required")
+    monkeypatch.setenv("GRPO_DATASET__MIN_NEW_PAIRS", "10")
     add_edits(project.url, WEEK, 30)
     with served(server.app()) as address:
         page = open_page(f"{address}/inbox?week={WEEK.key}")
@@ -53,19 +56,31 @@ def test_a_week_is_reviewed_by_keyboard_signed_off_and_holds_exactly_what_was_ap
         assert sum(status == "rejected" for status in found.values()) == 3
         actions = [entry["action"] for entry in audit(project.url)]
         assert [actions.count(action) for action in ("approve", "reject", "edit", "undo")] == [17, 3, 1, 1]
-        # In a thread of its own, as the browser's event loop runs in this one.
-        with ThreadPoolExecutor(1) as pool:
-            assert pool.submit(project.run, "data_job", WEEK.key).result().success
+        assert run_beside_the_browser(project, "data_job")
         dataset = project.artifacts.require("preference_dataset", WEEK.key)
         page.goto(f"{address}/week/{WEEK.key}")
         expect(page.get_by_text("A person has to sign off")).to_be_visible()
         page.get_by_role("button", name="Sign off dataset").click()
         expect(page.get_by_text("Signed off:")).to_be_visible()
+        assert run_beside_the_browser(project, "weekly_training_job")
+        page.reload()
+        expect(page.get_by_text(f"Trained as {WEEK.key}")).to_be_visible()
     parts = [pl.read_parquet(dataset.path / f"{part}.parquet") for part in ("train", "held_out")]
     assert sorted(identity for part in parts for identity in part["id"]) == sorted([*approved, edited])
     texts = {row["id"]: row["chosen"][0]["content"] for part in parts for row in part.iter_rows(named=True)}
     assert texts[edited] == IMPROVED
     assert SignOffs(project.url).covers(WEEK, dataset.manifest["dataset_hash"])
+    policy = project.registry.last_trained(WEEK.shift(1))
+    assert policy is not None
+    assert policy.adapter_location is not None
+    trained = pl.read_parquet(Path(policy.adapter_location).parent / PAIR_IDS)["pair_id"]
+    assert sorted(trained) == sorted(parts[0]["id"])
+
+
+def run_beside_the_browser(project: Project, job: str) -> bool:
+    """Run a job in a thread of its own, as the browser's event loop runs in this one; whether it succeeded."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(project.run, job, WEEK.key).result().success
 
 
 def review_twenty(page: Page) -> tuple[list[str], str]:
