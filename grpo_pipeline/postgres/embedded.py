@@ -19,6 +19,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from psycopg.pq import PGconn, Ping
+
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.postgres import embedded_files
 from grpo_pipeline.postgres.postmaster import Postmaster, find_postmaster, stop_postmaster
@@ -125,12 +127,14 @@ class EmbeddedPostgres:
             yield
 
     def _attach(self) -> str | None:
-        """The URL of the server that runs already; one that is still recovering is waited for."""
+        """The URL of the server that runs already; one that is still recovering, or just dying, is waited for."""
         deadline = time.monotonic() + _START_SECONDS
         while (found := find_postmaster(self._data)) is not None and time.monotonic() < deadline:
-            if found.ready:
+            # A server that was killed is still listed as ready for a moment, but nobody answers any more.
+            url = self._url(found.port)
+            if found.ready and PGconn.ping(url.encode()) == Ping.OK:
                 self._note_port(found.port)
-                return self._url(found.port)
+                return url
             time.sleep(0.05)
         return None
 
