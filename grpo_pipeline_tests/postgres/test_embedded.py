@@ -197,6 +197,8 @@ def test_a_server_killed_with_all_its_processes_recovers_too(root: Path) -> None
     family = psutil.Process(pid)
     for process in [family, *family.children(recursive=True)]:
         process.kill()
+    # A signal takes a moment to arrive.
+    assert eventually(lambda: not server.status().running)
     assert rows(server.start()) == 1
 
 
