@@ -171,7 +171,7 @@ def decision_on(artifacts: ArtifactStore, week: Week, signed: SignOff | None) ->
         return None
     if policy.manifest["inputs"]["preference_dataset"][week.key] != dataset.hash:
         return None
-    if signed and not policy.manifest["trained"] and signed.dataset_hash == dataset.manifest["dataset_hash"]:
+    if signed and not policy.manifest["trained"] and signed.covers(dataset.manifest["dataset_hash"]):
         decided_at = datetime.fromisoformat(policy.manifest["published_at"])
         if signed.signed_at > decided_at:
             return None

@@ -165,9 +165,7 @@ def success_over_time(rates: Sequence[Record]) -> bytes | None:
     # The versions with the most votes; the others are in the table.
     shown = sorted(votes, key=lambda version: -votes[version])[: len(COMPONENT_COLORS)]
     panels = [("success_rate", "low", "high", "Success rate"), ("edit_rate", "edit_low", "edit_high", "Edit rate")]
-    panels = [
-        panel for panel in panels if any(_finite(row[panel[0]]) for row in rates if row["model_version"] in votes)
-    ]
+    panels = [panel for panel in panels if any(_finite(row[panel[0]]) for row in rates)]
     if not panels:
         return None
     figure = _figure(0.7 + 2.1 * len(panels))
@@ -175,7 +173,7 @@ def success_over_time(rates: Sequence[Record]) -> bytes | None:
     for axis, (value, low, high, title) in zip(axes, panels, strict=True):
         for number, version in enumerate(sorted(shown)):
             rows = [row for row in rates if row["model_version"] == version and _finite(row[value])]
-            shift = (number - (len(shown) - 1) / 2) * 0.5 / max(len(shown), 1)
+            shift = (number - (len(shown) - 1) / 2) * 0.5 / len(shown)
             places, color = [weeks.index(row["week"]) + shift for row in rows], COMPONENT_COLORS[number]
             axis.plot(places, [row[value] for row in rows], "o-", color=color, markersize=5, label=version)
             for place, row in zip(places, rows, strict=True):

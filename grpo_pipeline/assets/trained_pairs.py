@@ -71,7 +71,7 @@ def training_decision(
 
 def unsigned(week: Week, dataset_hash: str, signed: SignOff | None) -> Verdict | None:
     """Why a dataset may not train where a person has to sign it off; None where one did."""
-    if signed is not None and signed.dataset_hash == dataset_hash:
+    if signed is not None and signed.covers(dataset_hash):
         return None
     why = f"signed off was {signed.dataset_hash}" if signed else "nobody signed it off"
     return Verdict(

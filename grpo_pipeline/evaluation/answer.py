@@ -46,13 +46,15 @@ def _key(run: AnswerRun, respondent: Respondent, dtype: str) -> str:
 
 
 def _answer_all(run: AnswerRun, respondent: Respondent, dtype: str, watcher: Watcher) -> pl.DataFrame:
-    from grpo_pipeline.evaluation.greedy import Question, greedy_answers, merged
+    import torch
+
+    from grpo_pipeline.evaluation.greedy import Question, greedy_answers
     from grpo_pipeline.training.base_model import locate_base_model
-    from grpo_pipeline.training.loading import load_policy, load_tokenizer, render_prompt
+    from grpo_pipeline.training.loading import load_policy, load_tokenizer, merged, render_prompt
 
     base = locate_base_model(respondent.base_model, run.home)
     tokenizer = load_tokenizer(base)
-    model = merged(load_policy(base, respondent.adapter), dtype)
+    model = merged(load_policy(base, respondent.adapter), getattr(torch, dtype))
     rows = pl.read_parquet(run.questions).iter_rows(named=True)
     questions = [
         Question(

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from grpo_pipeline.errors import PipelineError
-from grpo_pipeline.training.config_file import read_config
+from grpo_pipeline.training.config_file import read_config, require_adapter
 
 
 class Respondent(BaseModel):
@@ -46,6 +45,5 @@ def read_answer_run(path: Path) -> AnswerRun:
     """
     run = read_config(path, AnswerRun)
     for respondent in run.respondents:
-        if respondent.adapter and not (respondent.adapter / "adapter_config.json").exists():
-            raise PipelineError(f"The folder {respondent.adapter} holds no adapter: adapter_config.json is missing.")
+        require_adapter(respondent.adapter)
     return run

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.evaluation.settings import EvaluationSettings
 from grpo_pipeline.gates.metrics import CANDIDATE
-from grpo_pipeline.training.config_file import read_config
+from grpo_pipeline.training.config_file import read_config, require_adapter
 from grpo_pipeline.training.methods.catalog import BY_SIMPLICITY, MethodName
 from grpo_pipeline.training.profiles import Hardware
 
@@ -100,6 +100,5 @@ def read_run(path: Path) -> EvaluationRun:
     if not run.held_out.is_file():
         raise PipelineError(f"The held-out pairs {run.held_out} do not exist: materialize preference_dataset first.")
     for adapter in (run.candidate_adapter, run.incumbent_adapter, *run.challengers.values()):
-        if adapter and not (adapter / "adapter_config.json").exists():
-            raise PipelineError(f"The folder {adapter} holds no adapter: adapter_config.json is missing.")
+        require_adapter(adapter)
     return run

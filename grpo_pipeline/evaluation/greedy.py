@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
-from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from grpo_pipeline.training.loading import end_tokens
@@ -29,12 +27,6 @@ class Answer:
     id: str
     text: str
     cut: bool
-
-
-def merged(model: PreTrainedModel | PeftModel, dtype: str) -> PreTrainedModel:
-    """A model with its adapter added to its weights, which costs every token less; in float32 before it is rounded."""
-    plain = model.merge_and_unload() if isinstance(model, PeftModel) else model
-    return plain.to(getattr(torch, dtype)).eval()
 
 
 def greedy_answers(

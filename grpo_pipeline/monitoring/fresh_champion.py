@@ -49,9 +49,9 @@ def fresh_champion(
     fresh, since = timedelta(weeks=settings.fresh_weeks), traffic.champion_since
     if now - since > fresh:
         return None
-    settle, versions = timedelta(hours=settings.settle_hours), (traffic.previous, traffic.champion)
-    new = verdicts_of_users(judgements, (traffic.champion, traffic.champion), since, now, settle).filter("settled")
-    old = verdicts_of_users(judgements, (traffic.previous, traffic.previous), since - fresh, since, fresh)
+    settle = timedelta(hours=settings.settle_hours)
+    new = verdicts_of_users(judgements, [traffic.champion], since, now, settle).filter("settled")
+    old = verdicts_of_users(judgements, [traffic.previous], since - fresh, since, fresh)
     success = np.concatenate([old["success"].to_numpy(), new["success"].to_numpy()])
     is_other = np.arange(len(success)) >= len(old)
     comparison = compare(is_other, success, matched_differences(old, new), settings.error)
@@ -60,7 +60,7 @@ def fresh_champion(
         "fail" if decided and comparison.is_worse else "pass" if decided and comparison.is_better else "inconclusive",
         reason_of(comparison, None, settings),
     )
-    return FreshChampion(versions[1], versions[0], since, comparison, verdict)
+    return FreshChampion(traffic.champion, traffic.previous, since, comparison, verdict)
 
 
 def matched_differences(old: pl.DataFrame, new: pl.DataFrame) -> Floats:

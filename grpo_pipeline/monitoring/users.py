@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 import polars as pl
 
 
 def verdicts_of_users(
-    judgements: pl.DataFrame, versions: tuple[str, str], since: datetime, until: datetime, settle: timedelta
+    judgements: pl.DataFrame, versions: Collection[str], since: datetime, until: datetime, settle: timedelta
 ) -> pl.DataFrame:
     """Every user's verdict on the version that he voted on first: the mean of his votes in the time after that.
 
@@ -18,7 +19,7 @@ def verdicts_of_users(
 
     Args:
         judgements: as `judged` makes them.
-        versions: the two that are compared.
+        versions: those that are compared.
         since: start of the comparison.
         until: the moment of looking.
         settle: how long a user's votes are gathered.

@@ -132,7 +132,7 @@ class EmbeddedPostgres:
         while (found := find_postmaster(self._data)) is not None and time.monotonic() < deadline:
             # A server that was killed is still listed as ready for a moment, but nobody answers any more.
             url = self._url(found.port)
-            if found.ready and PGconn.ping(url.encode()) == Ping.OK:
+            if found.ready and PGconn.ping(f"{url}&connect_timeout=5".encode()) == Ping.OK:
                 self._note_port(found.port)
                 return url
             time.sleep(0.05)

@@ -15,7 +15,7 @@ from grpo_pipeline.postgres.connection import transaction
 
 SELECT = """
 select id, changed_at, version, change, share, status, changed_by, reason
-from public.model_changes where id > %s order by id
+from public.model_changes order by id
 """
 SAY_WHO = "select set_config('grpo.changed_by', %s, true), set_config('grpo.reason', %s, true)"
 
@@ -63,10 +63,10 @@ def say_who(connection: psycopg.Connection[Any], by: str, reason: str | None = N
     connection.execute(SAY_WHO, (by, reason or ""))
 
 
-def model_changes(url: str, after: int = 0) -> list[ModelChange]:
-    """Every change whose id is greater than `after`, the earliest first."""
+def model_changes(url: str) -> list[ModelChange]:
+    """Every change, the earliest first."""
     with transaction(url) as connection, connection.cursor(row_factory=class_row(ModelChange)) as cursor:
-        return cursor.execute(SELECT, (after,)).fetchall()
+        return cursor.execute(SELECT).fetchall()
 
 
 def traffic_history(changes: Iterable[ModelChange]) -> list[Traffic]:

@@ -27,6 +27,10 @@ class SignOff:
     signed_at: datetime
     signed_by: str
 
+    def covers(self, dataset_hash: str) -> bool:
+        """Whether it is about this very dataset."""
+        return self.dataset_hash == dataset_hash
+
 
 class SignOffs:
     """The sign-offs in the feedback database; the last one of a week counts."""
@@ -53,8 +57,3 @@ class SignOffs:
             signed = cursor.execute(SIGN, (week.key, dataset_hash, by)).fetchone()
         assert signed is not None  # an insert that returns its row
         return signed
-
-    def covers(self, week: Week, dataset_hash: str) -> bool:
-        """Whether this very dataset is what counts as signed off."""
-        signed = self.last(week)
-        return signed is not None and signed.dataset_hash == dataset_hash

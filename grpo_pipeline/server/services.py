@@ -59,6 +59,11 @@ class Services:
     sampling: asyncio.Lock
     metrics: Metrics
 
+    def models_changed(self) -> None:
+        """Read anew which versions are in use, and how they stand, as somebody changed that."""
+        self.models.changed()
+        self.pulse.forget()
+
 
 @asynccontextmanager
 async def open_services(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -87,8 +86,14 @@ class Switchboard:
         """Catch up with the registry again and again, this many seconds apart."""
         while True:
             await asyncio.sleep(seconds)
-            with contextlib.suppress(PipelineError):
+            try:
                 await self.catch_up()
+            except PipelineError:
+                # Noted already; it is tried again.
+                continue
+            except (httpx2.HTTPError, OSError) as error:
+                # An engine that breaks off while it lets models go must not end the following of promotions.
+                LOG.error("%s", _sentence(error))
 
     async def catch_up(self) -> None:
         """Serve what the registry says now.

@@ -12,6 +12,16 @@ from grpo_pipeline.errors import PipelineError
 Config = TypeVar("Config", bound=BaseModel)
 
 
+def require_adapter(folder: Path | None) -> None:
+    """See that a folder that is named holds an adapter.
+
+    Raises:
+        PipelineError: it does not.
+    """
+    if folder is not None and not (folder / "adapter_config.json").exists():
+        raise PipelineError(f"The folder {folder} holds no adapter: adapter_config.json is missing.")
+
+
 def faults_of(error: ValidationError, whole: str) -> str:
     """What is wrong with which value, without the values; `whole` names what no single value is to blame for."""
     return "; ".join(

@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from grpo_pipeline.conversation import Message
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.training.base_model import BaseModel
+from grpo_pipeline.training.config_file import require_adapter
 
 # For chat templates that would drop the tools; short, as every token of it is paid for on every answer.
 TOOLS_TEXT = """Tools that you may call:
@@ -70,12 +71,17 @@ def load_policy(
             f"The base model {base.name} cannot be loaded: its files are damaged or incomplete."
         ) from error
     if adapter is not None:
-        if not (adapter / "adapter_config.json").exists():
-            raise PipelineError(f"The folder {adapter} holds no adapter: adapter_config.json is missing.")
+        require_adapter(adapter)
         model = PeftModel.from_pretrained(model, adapter, is_trainable=trainable)
     if trainable:
         return model
     return model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def merged(model: PreTrainedModel | PeftModel, dtype: torch.dtype) -> PreTrainedModel:
+    """A model with its adapter added to its weights, which costs every token less; summed before it is rounded."""
+    plain = model.merge_and_unload() if isinstance(model, PeftModel) else model
+    return plain.to(dtype).eval()
 
 
 def end_tokens(model: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from grpo_pipeline.errors import PipelineError
-from grpo_pipeline.training.config_file import read_config
+from grpo_pipeline.training.config_file import read_config, require_adapter
 from grpo_pipeline.training.process import main_from_file
 from grpo_pipeline.training.watching import Watcher
 
@@ -38,29 +37,24 @@ def read_merge_run(path: Path) -> MergeRun:
         PipelineError: the file cannot be read or names something that is not there.
     """
     run = read_config(path, MergeRun)
-    if run.adapter and not (run.adapter / "adapter_config.json").exists():
-        raise PipelineError(f"The folder {run.adapter} holds no adapter: adapter_config.json is missing.")
+    require_adapter(run.adapter)
     return run
 
 
 def _merge(run: MergeRun, watcher: Watcher) -> None:
     watcher.note("Loading torch.")
     import torch
-    from peft import PeftModel
     from transformers import AutoConfig
 
     from grpo_pipeline.training.base_model import locate_base_model
     from grpo_pipeline.training.determinism import quiet_libraries
-    from grpo_pipeline.training.loading import load_policy, load_tokenizer
+    from grpo_pipeline.training.loading import load_policy, load_tokenizer, merged
 
     quiet_libraries()
     base = locate_base_model(run.base_model, run.home)
     tokenizer = load_tokenizer(base)
-    policy = load_policy(base, run.adapter)
-    # Summed in float32 and rounded once, to what the base model is kept in.
-    plain = policy.merge_and_unload() if isinstance(policy, PeftModel) else policy
     kept_in = AutoConfig.from_pretrained(base.folder).dtype or torch.float32
-    plain.to(kept_in).save_pretrained(run.output_dir)
+    merged(load_policy(base, run.adapter), kept_in).save_pretrained(run.output_dir)
     tokenizer.save_pretrained(run.output_dir)
     watcher.note("Merged.")
 

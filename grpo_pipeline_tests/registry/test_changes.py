@@ -87,8 +87,7 @@ def test_a_change_by_plain_sql_names_the_database_user(registry: ModelRegistry, 
     assert [item.changed_by for item in model_changes(database_url)][1:] == ["psql", user]
 
 
-def test_only_new_changes_are_read_where_the_old_ones_are_known(registry: ModelRegistry, database_url: str) -> None:
+def test_a_change_tells_when_it_was_made(registry: ModelRegistry, database_url: str) -> None:
     registry.promote(A, "pipeline", "better")
     (first,) = model_changes(database_url)
-    assert model_changes(database_url, first.id) == []
     assert first.changed_at < datetime.now(UTC)

@@ -17,7 +17,7 @@ def test_the_last_sign_off_of_a_week_counts_and_tells_who_and_when(database_url:
     signed = sign_offs.sign(WEEK, SECOND, "Bea")
     assert sign_offs.last(WEEK) == signed
     assert (signed.dataset_hash, signed.signed_by) == (SECOND, "Bea")
-    assert (sign_offs.covers(WEEK, SECOND), sign_offs.covers(WEEK, FIRST)) == (True, False)
+    assert (signed.covers(SECOND), signed.covers(FIRST)) == (True, False)
     assert sign_offs.last(OTHER) is None
 
 

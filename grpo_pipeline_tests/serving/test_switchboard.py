@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import httpx2
 import pytest
 
 from grpo_pipeline.config import Settings
@@ -193,5 +194,29 @@ def test_a_champion_on_another_base_model_starts_the_engine_anew(follow: Follow,
         await found.catch_up()
         assert found.switchboard.served.champion == second
         assert (await found.told())["process"] != process
+
+    follow(steps)
+
+
+def test_an_engine_that_breaks_off_while_it_lets_models_go_does_not_end_the_following(
+    follow: Follow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def breaks_off(*_: object) -> None:
+        raise httpx2.ConnectError("gone")
+
+    async def steps(found: Followed) -> None:
+        first, second, _ = found.names
+        with monkeypatch.context() as broken:
+            broken.setattr(VllmEngine, "keep_only", breaks_off)
+            following = asyncio.create_task(found.switchboard.follow(0.05))
+            for version in (first, second):
+                found.registry.promote(version, "test", "better")
+                wanted: Any = found.switchboard._wanted
+                wanted._in_use.changed()
+                async with asyncio.timeout(60):
+                    while found.switchboard.served.champion != version:
+                        await asyncio.sleep(0.05)
+        assert not following.done()
+        following.cancel()
 
     follow(steps)

@@ -69,7 +69,7 @@ def promote(version: Version, body: PromotionBody, caller: AdminOnly, services: 
         raise ApiError(404, "There is no such model version: /api/models lists those there are.") from error
     if promotion.outcome == "refused":
         raise ApiError(409, f"{promotion.reason} Send force with a reason to promote it all the same.")
-    services.models.changed()
+    services.models_changed()
     return PromotionAnswer.of(promotion)
 
 
@@ -86,7 +86,7 @@ def rollback(body: RollbackBody, caller: AdminOnly, services: ServicesOf) -> Pro
         promotion = ModelRegistry(services.url).rollback(caller.title, body.reason)
     except NothingToRollBackError as error:
         raise ApiError(409, str(error)) from error
-    services.models.changed()
+    services.models_changed()
     return PromotionAnswer.of(promotion)
 
 

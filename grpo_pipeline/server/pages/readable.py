@@ -32,7 +32,7 @@ class Texts:
         messages: the prompt's messages.
         rejected: the worse answer in pieces.
         chosen: the better answer in pieces.
-        compared: whether what differs is marked; very long answers are not compared.
+        compared: whether they were compared, which takes too long for very long answers.
         hidden: how many characters are left out.
         tools: the tools offered.
     """

@@ -69,7 +69,9 @@ def test_a_week_is_reviewed_by_keyboard_signed_off_and_trains_on_exactly_what_wa
     assert sorted(identity for part in parts for identity in part["id"]) == sorted([*approved, edited])
     texts = {row["id"]: row["chosen"][0]["content"] for part in parts for row in part.iter_rows(named=True)}
     assert texts[edited] == IMPROVED
-    assert SignOffs(project.url).covers(WEEK, dataset.manifest["dataset_hash"])
+    signed = SignOffs(project.url).last(WEEK)
+    assert signed is not None
+    assert signed.covers(dataset.manifest["dataset_hash"])
     policy = project.registry.last_trained(WEEK.shift(1))
     assert policy is not None
     assert policy.adapter_location is not None

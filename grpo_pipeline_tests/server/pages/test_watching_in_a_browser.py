@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import os
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from grpo_pipeline.registry.registry import ModelRegistry
 from grpo_pipeline.registry.traffic import challengers
 from grpo_pipeline_tests.monitoring.database import CHALLENGER, CHAMPION, FIRST
-from grpo_pipeline_tests.postgres_fixtures import free_port
 from grpo_pipeline_tests.server.conftest import Server
+from grpo_pipeline_tests.server.pages.conftest import served
 from grpo_pipeline_tests.server.pages.in_use import fill
-from grpo_pipeline_tests.system_packages import require_program
 
 WIDTHS = {"desktop": 1280, "phone": 390}
 # Where screenshots go, for who wants to look at them.
@@ -30,27 +26,8 @@ SHOTS = os.environ.get("GRPO_TEST_SCREENSHOTS")
 def address(server: Server) -> Iterator[str]:
     """A server with versions in use, on a port of its own."""
     fill(server, success=0.3)
-    port = free_port()
-    running = uvicorn.Server(uvicorn.Config(server.app(), port=port, log_level="warning"))
-    thread = threading.Thread(target=running.run, daemon=True)
-    thread.start()
-    while not running.started:
-        assert thread.is_alive()
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}"
-    running.should_exit = True
-    thread.join(10)
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    chromium = require_program("chromium", "chromium")
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
-        )
-        yield found
-        found.close()
+    with served(server.app()) as address:
+        yield address
 
 
 def opened(browser: Browser, width: int, said: list[str]) -> Page:

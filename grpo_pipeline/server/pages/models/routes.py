@@ -105,6 +105,5 @@ async def share(body: Share, reviewer: ActingReviewer, services: ServicesOf) -> 
 
 
 def _changed(services: Services) -> dict[str, str]:
-    services.models.changed()
-    services.pulse.forget()
+    services.models_changed()
     return {"next": "/models"}

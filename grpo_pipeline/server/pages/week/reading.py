@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from grpo_pipeline.artifacts import Artifact, ArtifactStore
+from grpo_pipeline.assets.curation import QUARANTINE
 from grpo_pipeline.config import Settings
 from grpo_pipeline.feedback.staleness import StaleWeek, stale_weeks
 from grpo_pipeline.feedback.store import FeedbackStore
@@ -20,7 +21,6 @@ from grpo_pipeline.server.pages.readable import Texts, readable_texts
 from grpo_pipeline.weeks import Week
 
 SAMPLES = 6
-QUARANTINE = "quarantine.parquet"
 COUNTS = """
 select review_status, count(*) from public.preference_pairs where created_at >= %s and created_at < %s group by 1
 """
@@ -73,7 +73,7 @@ class WeekView:
     @property
     def is_signed(self) -> bool:
         """Whether the very dataset shown is signed off."""
-        return bool(self.dataset and self.signed and self.signed.dataset_hash == self.dataset["dataset_hash"])
+        return bool(self.dataset and self.signed and self.signed.covers(self.dataset["dataset_hash"]))
 
 
 def read_week(settings: Settings, url: str, week: Week) -> WeekView:
