@@ -51,10 +51,12 @@ def _answer_all(run: AnswerRun, respondent: Respondent, dtype: str, watcher: Wat
     from grpo_pipeline.evaluation.greedy import Question, greedy_answers
     from grpo_pipeline.training.base_model import locate_base_model
     from grpo_pipeline.training.loading import load_policy, load_tokenizer, merged, render_prompt
+    from grpo_pipeline.training.packed import make_fast
 
     base = locate_base_model(respondent.base_model, run.home)
     tokenizer = load_tokenizer(base)
     model = merged(load_policy(base, respondent.adapter), getattr(torch, dtype))
+    make_fast(model)
     rows = pl.read_parquet(run.questions).iter_rows(named=True)
     questions = [
         Question(

@@ -19,7 +19,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from grpo_pipeline.errors import PipelineError
-from grpo_pipeline.training.attention import use_fast_attention
+from grpo_pipeline.training.packed import PackedWeight, make_fast
 
 DEFAULT_ADAPTER = "default"
 
@@ -81,6 +81,7 @@ class MergedLinear(nn.Module):
         self.bias = base.bias
         # In a list, so that the adapter's parameters are not counted among this layer's.
         self._source = [source]
+        self._packed = PackedWeight()
         self.adapter = DEFAULT_ADAPTER
 
     @torch.no_grad()
@@ -90,13 +91,14 @@ class MergedLinear(nn.Module):
         lora_a, lora_b = source.lora_A[adapter].weight, source.lora_B[adapter].weight
         base = source.get_base_layer().weight
         self.weight.copy_(torch.addmm(base.float(), lora_b.float(), lora_a.float(), alpha=source.scaling[adapter]))
+        self._packed.outdate()
         self.adapter = adapter
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x (..., in) to (..., out)."""
         source = self._source[0]
         if not torch.is_grad_enabled():
-            return nn.functional.linear(x, self.weight, self.bias)
+            return self._packed.product(x, self.weight, self.bias)
         lora_a, lora_b = source.lora_A[self.adapter].weight, source.lora_B[self.adapter].weight
         found: torch.Tensor = _MergedProduct.apply(
             x, self.weight, self.bias, lora_a, lora_b, source.scaling[self.adapter]
@@ -130,7 +132,7 @@ class MergedPolicy:
             module.__dict__.pop("forward", None)
         # Adapted models have no dropout here, so this changes no number; it keeps checkpointing hooks quiet.
         self.model.eval()
-        use_fast_attention(self.model)
+        make_fast(self.model)
 
     def refresh(self, adapter: str = DEFAULT_ADAPTER) -> PreTrainedModel:
         """The twin, with an adapter merged as it is now."""

@@ -26,6 +26,7 @@ from grpo_pipeline.artifacts import write_atomically
 from grpo_pipeline.conversation import Message
 from grpo_pipeline.training.data import Rehearsed
 from grpo_pipeline.training.loading import end_tokens, load_policy, render_prompt
+from grpo_pipeline.training.packed import make_fast
 from grpo_pipeline.training.policy import Policy
 from grpo_pipeline.training.rehearsal_prompts import REQUESTS
 from grpo_pipeline.training.rollouts import GREEDY, sample_rollouts
@@ -79,6 +80,7 @@ def _answered_by_base(policy: Policy, tokenizer: PreTrainedTokenizerBase, steps:
             # Some chat templates take no system message; the other requests are enough.
             continue
     model = load_policy(policy.base, dtype=policy.resolved.dtype)
+    make_fast(model)
     answers = sample_rollouts(
         model,
         prompts,

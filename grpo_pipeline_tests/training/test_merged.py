@@ -91,6 +91,20 @@ def test_draws_have_the_chances_they_should() -> None:
     torch.testing.assert_close(shares, chances, rtol=0, atol=0.015)
 
 
+def test_what_the_twin_writes_in_bfloat16_follows_the_adapter(policy: PeftModel) -> None:
+    policy.get_base_model().to(torch.bfloat16)
+    merged, token, earlier = MergedPolicy(policy), torch.tensor([[5]]), None
+    for seed in (2, 3):
+        change(policy, seed)
+        merged.outdate()
+        with torch.no_grad():
+            found, expected = merged.current()(token).logits, policy(token).logits
+            # The rounding of bfloat16, far less than what the adapter changes.
+            assert float((found - expected).abs().max()) < 0.15
+        assert earlier is None or float((found - earlier).abs().max()) > 0.3
+        earlier = found
+
+
 def test_answers_are_drawn_alike_from_one_state_and_end_where_they_ended(policy: PeftModel, base: BaseModel) -> None:
     tokenizer = load_tokenizer(base)
     prompts = [tokenizer(text)["input_ids"] for text in ("Question 1?", "Why is that so?") for _ in range(8)]

@@ -1,0 +1,70 @@
+"""Products of few rows on a CPU, with weights laid out once as the processor reads them.
+
+torch lays a bfloat16 weight out anew for each product. For 16 rows on SmolLM2-135M that takes as long as the product
+itself: two cores draw 64 tokens in 3.4 s instead of 4.4 s.
+"""
+
+from __future__ import annotations
+
+import torch
+from peft import PeftModel
+from torch import nn
+from transformers import PreTrainedModel
+
+from grpo_pipeline.training.attention import use_fast_attention
+
+# From about as many rows on a product takes the same time either way.
+FEW_ROWS = 128
+# Which layout is chosen; that for 16 rows is also good for 1 and for 128, that for 64 is not.
+LAYOUT_ROWS = 16
+
+
+class PackedWeight:
+    """A weight (out, in) of a linear layer; it is laid out at the first product that gains by it.
+
+    It costs one more copy of the weight from then on.
+    """
+
+    def __init__(self) -> None:
+        self._packed: torch.Tensor | None = None
+
+    def outdate(self) -> None:
+        """Say that the weight changed."""
+        self._packed = None
+
+    def product(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        """x (..., in) to (..., out), as `nn.functional.linear`; without gradients."""
+        few = x.shape[:-1].numel() <= FEW_ROWS
+        if not few or weight.device.type != "cpu" or x.dtype != torch.bfloat16 or weight.dtype != torch.bfloat16:
+            return nn.functional.linear(x, weight, bias)
+        # As torch's own compiler does; it offers no other way to keep the layout.
+        operations = torch.ops.mkldnn
+        if self._packed is None:
+            self._packed = operations._reorder_linear_weight(weight.detach(), LAYOUT_ROWS)
+        found: torch.Tensor = operations._linear_pointwise(x, self._packed, bias, "none", [], "")
+        return found
+
+
+class PackedLinear(nn.Module):
+    """A linear layer whose weight never changes, laid out for products of few rows."""
+
+    def __init__(self, source: nn.Linear) -> None:
+        super().__init__()
+        self.weight, self.bias = source.weight, source.bias
+        self._packed = PackedWeight()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x (..., in) to (..., out)."""
+        if torch.is_grad_enabled():
+            return nn.functional.linear(x, self.weight, self.bias)
+        return self._packed.product(x, self.weight, self.bias)
+
+
+def make_fast(model: PreTrainedModel | PeftModel) -> None:
+    """Have a model whose plain linear layers never change again write faster on a CPU; on a GPU it stays as it is."""
+    if model.device.type != "cpu":
+        return
+    use_fast_attention(model)
+    for name, layer in list(model.named_modules()):
+        if type(layer) is nn.Linear:
+            model.set_submodule(name, PackedLinear(layer))

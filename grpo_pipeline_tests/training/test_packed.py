@@ -1,0 +1,58 @@
+"""Weights laid out for products of few rows: the same numbers, followed when they change."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from grpo_pipeline.training.packed import FEW_ROWS, PackedLinear, PackedWeight
+
+
+def drawn(*shape: int, seed: int = 0, dtype: torch.dtype = torch.bfloat16) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
+
+
+@pytest.mark.parametrize("rows", [(1,), (3, 1), (2, FEW_ROWS // 2), (2, FEW_ROWS)])
+@pytest.mark.parametrize("has_bias", [True, False])
+@torch.no_grad()
+def test_a_product_is_that_of_a_linear_layer(rows: tuple[int, ...], has_bias: bool) -> None:
+    x, weight = drawn(*rows, 96), drawn(200, 96, seed=1)
+    bias = drawn(200, seed=2) if has_bias else None
+    found = PackedWeight().product(x, weight, bias)
+    exact = nn.functional.linear(x.double(), weight.double(), None if bias is None else bias.double())
+    assert found.shape == (*rows, 200)
+    # One rounding to bfloat16 of a sum that is kept in float32.
+    torch.testing.assert_close(found.double(), exact, rtol=2**-7, atol=1e-2)
+
+
+@torch.no_grad()
+def test_a_weight_that_changed_is_laid_out_anew_once_it_is_said() -> None:
+    packed, x = PackedWeight(), drawn(2, 96)
+    weight = drawn(200, 96, seed=1)
+    before = packed.product(x, weight, None)
+    weight.mul_(2)
+    packed.outdate()
+    torch.testing.assert_close(packed.product(x, weight, None), before * 2)
+
+
+@torch.no_grad()
+def test_float32_stays_as_exact_as_it_is() -> None:
+    x, weight = drawn(2, 96, dtype=torch.float32), drawn(200, 96, seed=1, dtype=torch.float32)
+    assert torch.equal(PackedWeight().product(x, weight, None), nn.functional.linear(x, weight))
+
+
+def test_gradients_pass_a_packed_layer_as_they_pass_a_linear_one() -> None:
+    source = nn.Linear(96, 200, dtype=torch.bfloat16).requires_grad_(False)
+    grads = []
+    for layer in (source, PackedLinear(source)):
+        x = drawn(2, 96).requires_grad_()
+        layer(x).sum().backward()
+        grads.append(x.grad)
+    assert grads[0] is not None
+    assert torch.equal(grads[0], grads[1])
+
+
+def test_a_packed_layer_shares_its_weight_with_its_source() -> None:
+    source = nn.Linear(96, 200, dtype=torch.bfloat16)
+    assert PackedLinear(source).weight is source.weight
