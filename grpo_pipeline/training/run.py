@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ def train(config: RunConfig, watcher: Watcher) -> None:
     except Stopped as stopped:
         watcher.note(stopped.reason)
         if PartialState().is_main_process:
-            write_stopped(output, stopped, _reports(field, run, output))
+            write_stopped(output, stopped, _reports(_preflights(field, run, output)))
         return
     finally:
         budget.write_down()
@@ -123,15 +123,16 @@ def _preflights(field: Sequence[Candidate], run: Run, output: Path) -> dict[str,
     return {method: preflight for method, preflight in found.items() if preflight}
 
 
-def _reports(field: Sequence[Candidate], run: Run, output: Path) -> dict[str, Any]:
-    return {method: preflight.as_manifest() for method, preflight in _preflights(field, run, output).items()}
+def _reports(preflights: Mapping[str, Preflight]) -> dict[str, Any]:
+    return {method: preflight.as_manifest() for method, preflight in preflights.items()}
 
 
 def _finish(run: Run, field: Sequence[Candidate], output: Path, budget: Budget) -> None:
     """Write what goes with each adapter, the manifest at the top last, as it says that all is there."""
     manifests = {}
     rehearsed = len(earlier_rehearsal(phase_folder(output, WARM_START)))
-    preflights, reports = _preflights(field, run, output), _reports(field, run, output)
+    preflights = _preflights(field, run, output)
+    reports = _reports(preflights)
     for candidate in led([candidate for candidate in field if (candidate.folder / ADAPTER).exists()], output):
         folder = candidate.folder
         pair_table(run.data).write_parquet(folder / "pair_ids.parquet")
