@@ -10,6 +10,7 @@ from peft import PeftModel
 
 from grpo_pipeline.evaluation.likelihood import CHUNK
 from grpo_pipeline.evaluation.sampling import SampledAnswer
+from grpo_pipeline.training.padding import padded
 from grpo_pipeline.training.prefill import Prefilled, extend, prefill
 
 
@@ -42,14 +43,8 @@ def divergences(
     with policy.disable_adapter():
         reference = prefill(policy, prompts)
     sums = _kl(state.logits.unsqueeze(1), reference.logits.unsqueeze(1), [min(1, count) for count in positions])
-    width = max(len(answer.ids) for answer in answers)
-    ids = torch.zeros(len(answers), width, dtype=torch.long)
-    mask = torch.zeros(len(answers), width, dtype=torch.long)
-    for row, answer in enumerate(answers):
-        ids[row, : len(answer.ids)] = torch.tensor(answer.ids, dtype=torch.long)
-        mask[row, : len(answer.ids)] = 1
-    ids, mask = ids.to(policy.device), mask.to(policy.device)
-    for start in range(0, width, CHUNK):
+    ids, mask = padded([answer.ids for answer in answers], policy.device)
+    for start in range(0, ids.shape[-1], CHUNK):
         part, seen = ids[:, start : start + CHUNK], mask[:, start : start + CHUNK]
         own = extend(policy, state, part, seen)
         with policy.disable_adapter():

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel
 
+from grpo_pipeline.training.padding import padded
 from grpo_pipeline.training.prefill import Prefilled, extend
 
 # Tokens of each answer scored at once; bounds the memory of the logits, which are as wide as the vocabulary.
@@ -23,13 +24,8 @@ def log_probabilities(model: PreTrainedModel, state: Prefilled, answers: Sequenc
     Returns:
         (answers, longest answer); 0 after an answer's end.
     """
-    width = max(len(answer) for answer in answers)
-    ids = torch.zeros(len(answers), width, dtype=torch.long)
-    mask = torch.zeros(len(answers), width, dtype=torch.long)
-    for row, answer in enumerate(answers):
-        ids[row, : len(answer)] = torch.tensor(answer)
-        mask[row, : len(answer)] = 1
-    ids, mask = ids.to(model.device), mask.to(model.device)
+    ids, mask = padded(answers, model.device)
+    width = ids.shape[-1]
     parts = [_gather(state.logits.unsqueeze(1), ids[:, :1])]
     for start in range(0, width - 1, CHUNK):
         end = min(start + CHUNK, width - 1)

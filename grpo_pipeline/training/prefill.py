@@ -9,6 +9,7 @@ import torch
 from transformers import Cache, DynamicLayer, PreTrainedModel
 
 from grpo_pipeline.errors import PipelineError
+from grpo_pipeline.training.padding import padded
 
 
 class ReservedLayer(DynamicLayer):
@@ -92,20 +93,14 @@ class Prefilled:
 
 def prefill(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> Prefilled:
     """Run the model over prompts of token ids, padded on the left."""
-    width = max(len(prompt) for prompt in prompts)
-    ids = torch.zeros(len(prompts), width, dtype=torch.long)
-    mask = torch.zeros(len(prompts), width, dtype=torch.long)
-    for row, prompt in enumerate(prompts):
-        ids[row, width - len(prompt) :] = torch.tensor(prompt)
-        mask[row, width - len(prompt) :] = 1
-    ids, mask = ids.to(model.device), mask.to(model.device)
+    ids, mask = padded(prompts, model.device, "left")
     output = model(
         input_ids=ids,
         attention_mask=mask,
         position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
         use_cache=True,
         # An index, not a count: the slice of a count is not contiguous, and its product would copy the head per prompt.
-        logits_to_keep=torch.tensor([width - 1], device=model.device),
+        logits_to_keep=torch.tensor([ids.shape[-1] - 1], device=model.device),
     )
     return Prefilled(output.past_key_values, mask, output.logits[:, -1])
 

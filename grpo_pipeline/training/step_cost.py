@@ -9,9 +9,9 @@ from typing import TypeVar
 import torch
 from peft import PeftModel
 from torch.nn.functional import cross_entropy
-from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
+from grpo_pipeline.training.padding import padded
 from grpo_pipeline.training.profiles import ResolvedTraining
 from grpo_pipeline.training.token_scores import PromptedAnswers, score_answers
 
@@ -77,13 +77,6 @@ def _second_time(work: Callable[[], None], device: torch.device) -> float:
 
 
 def _prompted(sequences: Sequence[tuple[Tokens, Tokens]], device: torch.device) -> PromptedAnswers:
-    prompts, prompt_mask = _padded([prompt for prompt, _ in sequences], "left", device)
-    answers, answer_mask = _padded([answer for _, answer in sequences], "right", device)
+    prompts, prompt_mask = padded([prompt for prompt, _ in sequences], device, "left")
+    answers, answer_mask = padded([answer for _, answer in sequences], device)
     return PromptedAnswers(prompts, prompt_mask, answers, answer_mask)
-
-
-def _padded(rows: Sequence[Tokens], side: str, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    ids = [torch.tensor(list(row), dtype=torch.long) for row in rows]
-    ones = [torch.ones_like(row) for row in ids]
-    padded, mask = (pad_sequence(part, batch_first=True, padding_side=side) for part in (ids, ones))
-    return padded.to(device), mask.to(device)

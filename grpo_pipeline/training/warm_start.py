@@ -17,6 +17,7 @@ from grpo_pipeline.training.checkpoints import MarkWhole
 from grpo_pipeline.training.data import IGNORED, TrainingData, warm_start_dataset
 from grpo_pipeline.training.gradients import average_gradients
 from grpo_pipeline.training.merged import MergedPolicy
+from grpo_pipeline.training.padding import padded
 from grpo_pipeline.training.policy import Policy, fresh_policy, trainer_options
 from grpo_pipeline.training.profiles import ResolvedTraining
 from grpo_pipeline.training.rehearsal import rehearse_once
@@ -39,16 +40,9 @@ class LeftPadding:
 
     def __call__(self, rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
         """Tokens, attention mask and labels, each of shape (rows, longest row)."""
-        longest = max(len(row["input_ids"]) for row in rows)
-
-        def padded(values: list[list[int]], filler: int) -> torch.Tensor:
-            return torch.tensor([[filler] * (longest - len(value)) + value for value in values])
-
-        return {
-            "input_ids": padded([row["input_ids"] for row in rows], self.pad_token),
-            "attention_mask": padded([[1] * len(row["input_ids"]) for row in rows], 0),
-            "labels": padded([row["labels"] for row in rows], IGNORED),
-        }
+        tokens, mask = padded([row["input_ids"] for row in rows], side="left", filler=self.pad_token)
+        labels, _ = padded([row["labels"] for row in rows], side="left", filler=IGNORED)
+        return {"input_ids": tokens, "attention_mask": mask, "labels": labels}
 
 
 class WarmStartTrainer(SFTTrainer):

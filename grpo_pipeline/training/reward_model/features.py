@@ -17,6 +17,7 @@ from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.training.base_model import BaseModel
+from grpo_pipeline.training.padding import padded
 
 Tokens = Sequence[int]
 # Prompts that differ by less count as of one length when batches are made.
@@ -82,8 +83,8 @@ class FeatureExtractor:
 
     @torch.inference_mode()
     def _batch(self, batch: Sequence[Answered]) -> NDArray[np.float32]:
-        prompts, prompt_mask = self._padded([item.prompt for item in batch], left=True)
-        answers, answer_mask = self._padded([answer for item in batch for answer in item.answers], left=False)
+        prompts, prompt_mask = padded([item.prompt for item in batch], self.model.device, "left")
+        answers, answer_mask = padded([answer for item in batch for answer in item.answers], self.model.device)
         cache = self.model(
             input_ids=prompts,
             attention_mask=prompt_mask,
@@ -103,16 +104,6 @@ class FeatureExtractor:
         weights = answer_mask.unsqueeze(-1).float()
         mean = (hidden.float() * weights).sum(1) / weights.sum(1)
         return np.asarray(mean.cpu().numpy(), dtype=np.float32)
-
-    def _padded(self, rows: Sequence[Tokens], *, left: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        width = max(map(len, rows))
-        ids = torch.zeros(len(rows), width, dtype=torch.long)
-        mask = torch.zeros(len(rows), width, dtype=torch.long)
-        for number, row in enumerate(rows):
-            place = slice(width - len(row), width) if left else slice(0, len(row))
-            ids[number, place] = torch.tensor(row)
-            mask[number, place] = 1
-        return ids.to(self.model.device), mask.to(self.model.device)
 
 
 def batches(items: Sequence[Answered], batch_tokens: int) -> list[list[int]]:

@@ -26,6 +26,7 @@ from grpo_pipeline.artifacts import flush_tree
 from grpo_pipeline.reward_modelling.folds import Fold
 from grpo_pipeline.reward_modelling.settings import RewardModelSettings
 from grpo_pipeline.training.base_model import BaseModel
+from grpo_pipeline.training.padding import padded
 from grpo_pipeline.training.profiles import ResolvedTraining
 from grpo_pipeline.training.reward_model.features import Answered, batches
 
@@ -146,11 +147,6 @@ class LoraScorer:
 
     @torch.inference_mode()
     def _batch(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float64]:
-        width = max(map(len, rows))
-        ids = torch.full((len(rows), width), self.pad, dtype=torch.long)
-        mask = torch.zeros(len(rows), width, dtype=torch.long)
-        for number, row in enumerate(rows):
-            ids[number, : len(row)] = torch.tensor(row)
-            mask[number, : len(row)] = 1
-        output = self.model(input_ids=ids.to(self.model.device), attention_mask=mask.to(self.model.device))
+        ids, mask = padded(rows, self.model.device, filler=self.pad)
+        output = self.model(input_ids=ids, attention_mask=mask)
         return np.asarray(output.logits[:, 0].float().cpu().numpy(), dtype=np.float64)
