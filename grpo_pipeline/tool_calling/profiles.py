@@ -24,11 +24,11 @@ TRAINING: dict[ProfileName, dict[str, Any]] = {
     },
     "cpu": {
         "warm_start_epochs": 1.0,
-        "warm_start_steps": 120,
+        "warm_start_steps": 240,
         "warm_start_batch": 8,
         "warm_start_learning_rate": 1e-3,
         "rehearsal_share": 0.0,
-        "steps": 24,
+        "steps": 30,
         "prompts_per_step": 16,
         "num_generations": 8,
         "micro_batch": 32,
@@ -41,7 +41,7 @@ TRAINING: dict[ProfileName, dict[str, Any]] = {
 }
 SCENARIOS: dict[ProfileName, dict[str, int]] = {
     "gpu": {"train": 20_000, "held_out": 1_000},
-    "cpu": {"train": 1_200, "held_out": 300},
+    "cpu": {"train": 2_400, "held_out": 300},
     "tiny": {"train": 24, "held_out": 12},
 }
 
