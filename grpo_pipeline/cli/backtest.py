@@ -112,28 +112,35 @@ def _table(outcome: pl.DataFrame) -> Table:
     """Each week against what was in use then, and all weeks together also against the base model."""
     from grpo_pipeline.backtest.outcome import IN_USE, POOLED
 
-    table = Table(title="Would it have helped in the week after?", title_justify="left", box=SIMPLE_HEAD)
-    for name in ("week", "pairs", "metric", "against"):
-        table.add_column(name)
-    for name in ("difference", "interval", "n", "people"):
-        table.add_column(name, justify="right")
+    # Without the usual margins, so that weeks and numbers stay whole in 80 columns.
+    table = Table(
+        title="Would it have helped in the week after?",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=0,
+        show_edge=False,
+    )
+    table.add_column("week", no_wrap=True)
+    for name, width in {"pairs": 7, "metric": 11, "against": 7}.items():
+        table.add_column(name, width=width)
+    table.add_column("difference (interval)", no_wrap=True)
+    table.add_column("pairs (people)", justify="right", min_width=8)
     table.add_column("helped")
     before = None
     for row in outcome.filter((pl.col("against") == IN_USE) | (pl.col("week") == POOLED)).iter_rows(named=True):
         if row["week"] == POOLED and before != POOLED:
             table.add_section()
         before = row["week"]
-        interval = "" if row["low"] is None else f"{row['low']:+.3f} to {row['high']:+.3f}"
+        interval = "" if row["low"] is None else f" ({row['low']:+.2f} to {row['high']:+.2f})"
         color = COLORS.get(row["helped"])
         table.add_row(
             row["week"],
             row["pairs_of"],
             row["label"],
             row["against"],
-            f"{row['difference']:+.3f}",
-            interval,
-            str(row["pairs"]),
-            str(row["contributors"]),
+            f"{row['difference']:+.2f}{interval}",
+            f"{row['pairs']} ({row['contributors']})",
             f"[{color}]{row['helped']}[/]" if color else row["helped"],
         )
     return table
