@@ -111,7 +111,9 @@ def show(found: Mapping[str, Any]) -> None:
         shares.add_row(name, *(_share(model[name]) for model in found["shares"].values()))
     console.print(shares)
     for title, rows in found["differences"].items():
-        table = Table("category", "n", "difference", "interval", "only after", "only before", "p", title=escape(title))
+        table = Table(title=escape(title), box=SIMPLE_HEAD, padding=0)
+        for column in ("category", "n", "difference", "interval", "only after", "only before", "p"):
+            table.add_column(column, no_wrap=True)
         for name, row in rows.items():
             interval = f"{row['low']:+.3f} to {row['high']:+.3f}"
             counts = (str(row["gained"]), str(row["lost"]))
