@@ -16,7 +16,7 @@ def padded(
     filler: int = 0,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Token ids (rows, longest row), and a mask of the same shape: 1 where a row has a token."""
-    ids = [torch.tensor(list(row), dtype=torch.long) for row in rows]
+    ids = [torch.tensor(row, dtype=torch.long) for row in rows]
     ones = [torch.ones_like(row) for row in ids]
     tokens = pad_sequence(ids, batch_first=True, padding_value=filler, padding_side=side)
     mask = pad_sequence(ones, batch_first=True, padding_side=side)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from grpo_pipeline.training import packed as packed_module
 from grpo_pipeline.training.packed import FEW_ROWS, PackedLinear, PackedWeight
 
 
@@ -39,6 +40,14 @@ def test_a_weight_that_changed_is_laid_out_anew_once_it_is_said() -> None:
 @torch.no_grad()
 def test_float32_stays_as_exact_as_it_is() -> None:
     x, weight = drawn(2, 96, dtype=torch.float32), drawn(200, 96, seed=1, dtype=torch.float32)
+    assert torch.equal(PackedWeight().product(x, weight, None), nn.functional.linear(x, weight))
+
+
+@torch.no_grad()
+def test_a_processor_without_such_products_takes_the_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packed_module, "can_pack", lambda: False)
+    monkeypatch.setattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    x, weight = drawn(2, 96), drawn(200, 96, seed=1)
     assert torch.equal(PackedWeight().product(x, weight, None), nn.functional.linear(x, weight))
 
 
