@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from grpo_pipeline.config import Settings, load_settings
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.evaluation.answer_config import AnswerRun, Respondent
 from grpo_pipeline.tool_calling.names import BASE, POLICY_ASSET, policy_respondents
+from grpo_pipeline.training.process import run_watched
 from grpo_pipeline.training.profiles import detect_hardware, resolve
 
 FAILED = 1
@@ -98,8 +98,7 @@ def ask(run: AnswerRun) -> None:
     config = run.output_dir / "run.json"
     config.write_text(run.model_dump_json(indent=2), encoding="utf-8")
     command = [sys.executable, "-m", "grpo_pipeline.evaluation.answer", "--config", str(config)]
-    code = subprocess.run(command, check=False, stdout=sys.stderr).returncode
-    if code:
+    if run_watched(command):
         raise typer.Exit(FAILED)
 
 

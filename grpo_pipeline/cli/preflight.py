@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from grpo_pipeline.registry.registry import ModelRegistry
 from grpo_pipeline.training.caps import Spent, cap_in_the_way
 from grpo_pipeline.training.ledger import read_ledger, week_seconds
 from grpo_pipeline.training.preflight_process import REPORT_FILE, PreflightRun
+from grpo_pipeline.training.process import run_watched
 
 NO_GO = 3
 HOUR = 3600.0
@@ -112,9 +111,9 @@ def _sampled(settings: Settings, dataset: Artifact, start: _StartingPoint) -> di
         )
         config = Path(folder) / "run.json"
         config.write_text(run.model_dump_json(), encoding="utf-8")
-        done = subprocess.run(build_command(MODULE, config, "python", 1), stdout=sys.stderr, check=False)
-        if done.returncode:
-            raise typer.Exit(done.returncode)
+        code = run_watched(build_command(MODULE, config, "python", 1))
+        if code:
+            raise typer.Exit(code)
         report: dict[str, Any] = json.loads((output / REPORT_FILE).read_text(encoding="utf-8"))
     return report
 

@@ -8,8 +8,9 @@ import errno
 import logging
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -23,6 +24,8 @@ EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130
 LOCK_WAIT_SECONDS = 60.0
 _PR_SET_PDEATHSIG = 1
+# Set by what launches a process and waits for its end.
+_WATCHED = "_GRPO_PROCESS_WATCHED"
 # Read by the libraries when they are loaded, which is after this process's work began.
 _LIBRARY_SETTINGS = {
     # cuBLAS is only deterministic with a fixed workspace.
@@ -73,12 +76,17 @@ def main_from_file(
     return run_process(lambda watcher: work(run, watcher), run.output_dir)
 
 
+def run_watched(command: Sequence[str]) -> int:
+    """Run a command of this package to its end and return its exit code; it never outlives this process."""
+    return subprocess.run(command, check=False, stdout=sys.stderr, env={**os.environ, _WATCHED: "1"}).returncode
+
+
 def die_with_parent() -> None:
     """Have the kernel kill this process when the one that launched it for a run is gone, so that no orphan trains on.
 
     Only where a launcher watches over it: a person's own shell may end before the run does.
     """
-    launched = "DAGSTER_PIPES_CONTEXT" in os.environ or "TORCHELASTIC_RUN_ID" in os.environ
+    launched = any(name in os.environ for name in (_WATCHED, "DAGSTER_PIPES_CONTEXT", "TORCHELASTIC_RUN_ID"))
     if sys.platform != "linux" or not launched:
         return
     parent = os.getppid()

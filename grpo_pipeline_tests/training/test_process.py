@@ -17,16 +17,16 @@ from grpo_pipeline.training.locks import exclusive
 from grpo_pipeline.training.process import EXIT_ERROR, EXIT_INTERRUPTED, run_process
 from grpo_pipeline.training.watching import BarWatcher, LineWatcher, Watcher
 
-ORPHAN = """
-import os, subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c",
-    "from grpo_pipeline.training.process import die_with_parent; die_with_parent(); import time; "
-    "print('ready', flush=True); time.sleep(60)"],
-    env={**os.environ, "TORCHELASTIC_RUN_ID": "test"}, stdout=subprocess.PIPE, text=True)
-child.stdout.readline()
-print(child.pid, flush=True)
-time.sleep(60)
-"""
+SLEEPER = (
+    "from grpo_pipeline.training.process import die_with_parent; import os, sys, time; die_with_parent(); "
+    "print(os.getpid(), file=sys.stderr, flush=True); time.sleep(60)"
+)
+LAUNCHERS = {
+    "torchrun": "import os, subprocess, sys; "
+    "subprocess.run([sys.executable, '-c', sys.argv[1]], env={**os.environ, 'TORCHELASTIC_RUN_ID': 'test'})",
+    "a command": "import sys; from grpo_pipeline.training.process import run_watched; "
+    "run_watched([sys.executable, '-c', sys.argv[1]])",
+}
 
 
 def fail(error: BaseException) -> None:
@@ -103,11 +103,13 @@ def test_a_folder_that_another_process_writes_is_left_alone(tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent died")
-def test_a_process_ends_with_the_launcher_that_started_it() -> None:
-    with subprocess.Popen([sys.executable, "-c", ORPHAN], stdout=subprocess.PIPE, text=True) as launcher:
-        assert launcher.stdout is not None
-        orphan = int(launcher.stdout.readline())
-        launcher.send_signal(signal.SIGKILL)
+@pytest.mark.parametrize("launcher", LAUNCHERS.values(), ids=list(LAUNCHERS))
+def test_a_process_ends_with_the_launcher_that_started_it(launcher: str) -> None:
+    command = [sys.executable, "-c", launcher, SLEEPER]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as launching:
+        assert launching.stderr is not None
+        orphan = int(launching.stderr.readline())
+        launching.send_signal(signal.SIGKILL)
     status = Path(f"/proc/{orphan}/stat")
     deadline = time.monotonic() + 10
     while status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z":
