@@ -24,7 +24,7 @@ TRAINING: dict[ProfileName, dict[str, Any]] = {
     },
     "cpu": {
         "warm_start_epochs": 1.0,
-        "warm_start_steps": 240,
+        "warm_start_steps": 360,
         "warm_start_batch": 8,
         "warm_start_learning_rate": 1e-3,
         "rehearsal_share": 0.0,
@@ -34,14 +34,14 @@ TRAINING: dict[ProfileName, dict[str, Any]] = {
         "micro_batch": 32,
         "learning_rate": 3e-4,
         "max_prompt_tokens": 256,
-        "max_completion_tokens": 80,
+        "max_completion_tokens": 128,
         "save_every": 12,
     },
     "tiny": {"max_completion_tokens": 128, "max_prompt_tokens": 4096},
 }
 SCENARIOS: dict[ProfileName, dict[str, int]] = {
     "gpu": {"train": 20_000, "held_out": 1_000},
-    "cpu": {"train": 2_400, "held_out": 300},
+    "cpu": {"train": 4_000, "held_out": 300},
     "tiny": {"train": 24, "held_out": 12},
 }
 
