@@ -41,9 +41,12 @@ def bfcl(
         typer.Option(help="NAME=FOLDER of an adapter; repeatable. Unset: the last tool_calling_policy."),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Questions answered at once.")] = 32,
+    temperature: Annotated[
+        float, typer.Option(min=0.0, help="Of sampling; 0 for each model's likeliest answer. Training samples at 1.")
+    ] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Berkeley Function-Calling Leaderboard: its questions, its checker, greedy answers; nothing of it is trained on.
+    """Berkeley Function-Calling Leaderboard: its questions and its checker; nothing of it is trained on.
 
     The base model, then each adapter; every model is compared with the one before it on the same questions.
     Models that have answered the same questions before are not asked again.
@@ -52,10 +55,18 @@ def bfcl(
     questions = load_questions(category or CATEGORIES, limit)
     respondents = chosen_respondents(settings, adapter)
     asked = hashlib.sha256(" ".join(item.id for item in questions).encode()).hexdigest()[:12]
-    folder = settings.home / "benchmarks" / f"bfcl-{asked}"
+    sampled = f"-temperature-{temperature:g}" if temperature else ""
+    folder = settings.home / "benchmarks" / f"bfcl-{asked}{sampled}"
     file = write_questions(questions, folder)
     ask(
-        AnswerRun(questions=file, output_dir=folder, home=settings.home, respondents=respondents, batch_size=batch_size)
+        AnswerRun(
+            questions=file,
+            output_dir=folder,
+            home=settings.home,
+            respondents=respondents,
+            batch_size=batch_size,
+            temperature=temperature,
+        )
     )
     found = report(questions, respondents, folder)
     write_atomically(folder / "report.json", json.dumps(found, indent=2))

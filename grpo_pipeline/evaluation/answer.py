@@ -12,6 +12,8 @@ from grpo_pipeline.training.process import main_from_file
 from grpo_pipeline.training.profiles import detect_hardware
 from grpo_pipeline.training.watching import Watcher
 
+# Every model begins with the same random numbers.
+SEED = 0
 SCHEMA = {"id": pl.String, "answer": pl.String, "cut": pl.Boolean}
 
 
@@ -42,13 +44,13 @@ def _answer(run: AnswerRun, watcher: Watcher) -> None:
 def _key(run: AnswerRun, respondent: Respondent, dtype: str) -> str:
     adapter = respondent.adapter / "adapter_model.safetensors" if respondent.adapter else None
     made_from = (file_digest(run.questions), respondent.base_model, file_digest(adapter) if adapter else "", dtype)
-    return " ".join((*made_from, str(run.batch_size)))
+    return " ".join((*made_from, str(run.batch_size), str(run.temperature)))
 
 
 def _answer_all(run: AnswerRun, respondent: Respondent, dtype: str, watcher: Watcher) -> pl.DataFrame:
     import torch
 
-    from grpo_pipeline.evaluation.greedy import Question, greedy_answers
+    from grpo_pipeline.evaluation.answering import Question, answered
     from grpo_pipeline.training.base_model import locate_base_model
     from grpo_pipeline.training.loading import load_policy, load_tokenizer, merged, render_prompt
     from grpo_pipeline.training.packed import make_fast
@@ -67,7 +69,8 @@ def _answer_all(run: AnswerRun, respondent: Respondent, dtype: str, watcher: Wat
         for row in rows
     ]
     answers = []
-    for batch in greedy_answers(model, tokenizer, questions, run.batch_size):
+    torch.manual_seed(SEED)
+    for batch in answered(model, tokenizer, questions, run.batch_size, run.temperature):
         answers += [(answer.id, answer.text, answer.cut) for answer in batch]
         watcher.step(f"{respondent.name} answers, prompt", len(answers), len(questions), "")
     return pl.DataFrame(answers, schema=SCHEMA, orient="row").sort("id")

@@ -30,6 +30,8 @@ class AnswerRun(BaseModel):
     home: Path
     respondents: tuple[Respondent, ...]
     batch_size: int = Field(32, ge=1)
+    temperature: float = Field(0.0, ge=0)
+    """Of sampling; 0 for the likeliest answer."""
 
 
 def answers_file(output_dir: Path, respondent: str) -> Path:

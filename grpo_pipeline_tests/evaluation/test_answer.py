@@ -7,10 +7,11 @@ import torch
 
 from grpo_pipeline.evaluation.answer import main
 from grpo_pipeline.evaluation.answer_config import answers_file
-from grpo_pipeline.evaluation.greedy import Question, greedy_answers
+from grpo_pipeline.evaluation.answering import Question, answered
 from grpo_pipeline.training.base_model import locate_base_model
 from grpo_pipeline.training.loading import load_policy, load_tokenizer, render_prompt
 from grpo_pipeline.training.profiles import TINY_QWEN3
+from grpo_pipeline.training.rollouts import GREEDY
 
 PROMPTS = ["Book a table.", "What is 3 times 7?", "Hello, hello, hello, hello", "x"]
 LONGEST = 12
@@ -23,7 +24,7 @@ def test_answers_are_those_of_a_prompt_alone_whatever_stands_beside_it(tmp_path:
         tokenizer(render_prompt(tokenizer, [{"role": "user", "content": text}]))["input_ids"] for text in PROMPTS
     ]
     questions = [Question(str(place), tuple(ids), LONGEST) for place, ids in enumerate(prompts)]
-    found = {answer.id: answer.text for batch in greedy_answers(model, tokenizer, questions, 3) for answer in batch}
+    found = {answer.id: answer.text for batch in answered(model, tokenizer, questions, 3, GREEDY) for answer in batch}
     for place, ids in enumerate(prompts):
         alone = model.generate(torch.tensor([ids]), max_new_tokens=LONGEST, do_sample=False)[0, len(ids) :]
         assert found[str(place)] == tokenizer.decode(alone, skip_special_tokens=True)
@@ -51,6 +52,15 @@ def test_the_process_writes_answers_once(
     written = file.stat().st_mtime_ns
     assert main() == 0
     assert file.stat().st_mtime_ns == written
+
+    likeliest = pl.read_parquet(file)["answer"].to_list()
+    sampled = []
+    for _ in range(2):
+        (tmp_path / "run.json").write_text(json.dumps(config | {"temperature": 1.0}))
+        assert main() == 0
+        sampled.append(pl.read_parquet(file)["answer"].to_list())
+        file.unlink()
+    assert sampled[0] == sampled[1] != likeliest
 
     config["respondents"] = [{"name": "grpo", "base_model": TINY_QWEN3, "adapter": str(tmp_path / "missing")}]
     (tmp_path / "run.json").write_text(json.dumps(config))

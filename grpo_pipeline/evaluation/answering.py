@@ -1,4 +1,4 @@
-"""The likeliest answer to each prompt, in batches of like length on merged weights."""
+"""One answer to each prompt, the likeliest or a sampled one, in batches of like length on merged weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from grpo_pipeline.training.loading import end_tokens
-from grpo_pipeline.training.rollouts import GREEDY, sample_rollouts
+from grpo_pipeline.training.rollouts import sample_rollouts
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,14 @@ class Answer:
     cut: bool
 
 
-def greedy_answers(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, questions: Sequence[Question], batch_size: int
+def answered(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    questions: Sequence[Question],
+    batch_size: int,
+    temperature: float,
 ) -> Iterator[list[Answer]]:
-    """Batch by batch, the longest prompts first."""
+    """Batch by batch, the longest prompts first; above temperature 0 sampled with torch's generator."""
     ends = end_tokens(model, tokenizer)
     ordered = sorted(questions, key=lambda item: (-item.max_new_tokens, -len(item.prompt), item.id))
     for start in range(0, len(ordered), batch_size):
@@ -43,7 +47,7 @@ def greedy_answers(
             end_tokens=ends,
             max_new_tokens=max(item.max_new_tokens for item in batch),
             min_new_tokens=0,
-            temperature=GREEDY,
+            temperature=temperature,
         )
         kept = [_until_end(ids[: item.max_new_tokens], ends) for item, ids in zip(batch, found, strict=True)]
         texts = tokenizer.batch_decode([ids for ids, _ in kept], skip_special_tokens=True)
