@@ -24,7 +24,7 @@ TRAINING: dict[ProfileName, dict[str, Any]] = {
     },
     "cpu": {
         "warm_start_epochs": 1.0,
-        "warm_start_steps": 360,
+        "warm_start_steps": 240,
         "warm_start_batch": 8,
         "warm_start_learning_rate": 1e-3,
         "rehearsal_share": 0.0,
