@@ -1,6 +1,6 @@
 """What the tool-calling track does on which hardware: what is left unset gets its value here, or from training's own.
 
-The values for a CPU are those that the README's figures were measured with.
+The README says what was measured with the values for a CPU.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ TRAINING: dict[ProfileName, dict[str, Any]] = {
         "prompts_per_step": 16,
         "num_generations": 8,
         "micro_batch": 32,
+        # 60 steps at twice this rate cost 5.8 points of BFCL's simple questions.
         "learning_rate": 3e-4,
         "max_prompt_tokens": 256,
         "max_completion_tokens": 128,
