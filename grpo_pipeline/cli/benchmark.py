@@ -68,7 +68,7 @@ def bfcl(
             temperature=temperature,
         )
     )
-    found = report(questions, respondents, folder)
+    found = {"temperature": temperature, **report(questions, respondents, folder)}
     write_atomically(folder / "report.json", json.dumps(found, indent=2))
     if as_json:
         typer.echo(json.dumps(found, indent=2))
@@ -116,7 +116,8 @@ def ask(run: AnswerRun) -> None:
 def show(found: Mapping[str, Any]) -> None:
     """Print the tables of a report."""
     console = Console(highlight=False)
-    shares = Table("category", *found["shares"], title="right answers (95 % interval)", box=SIMPLE_HEAD)
+    drawn = f", sampled at temperature {found['temperature']:g}" if found["temperature"] else ""
+    shares = Table("category", *found["shares"], title=f"right answers (95 % interval){drawn}", box=SIMPLE_HEAD)
     for name in next(iter(found["shares"].values())):
         shares.add_row(name, *(_share(model[name]) for model in found["shares"].values()))
     console.print(shares)

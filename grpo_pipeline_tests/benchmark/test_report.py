@@ -5,7 +5,7 @@ import pytest
 
 from grpo_pipeline.benchmark.bfcl import BfclQuestion, load_questions
 from grpo_pipeline.benchmark.report import report, write_questions
-from grpo_pipeline.cli.benchmark import chosen_respondents
+from grpo_pipeline.cli.benchmark import chosen_respondents, show
 from grpo_pipeline.config import Settings
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.evaluation.answer_config import Respondent, answers_file
@@ -39,6 +39,18 @@ def test_each_model_is_compared_with_the_one_before(questions: list[BfclQuestion
     gained = found["differences"]["grpo minus warm_start"]["simple_python"]
     assert (gained["gained"], gained["lost"], gained["n"], gained["difference"]) == (5, 0, 10, 0.5)
     assert found["faults"]["base"] == {"simple_python": {"no call": 10}}
+
+
+def test_the_table_says_when_answers_were_sampled(
+    questions: list[BfclQuestion], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_questions(questions, tmp_path)
+    answered(tmp_path, "base", {item.id: "No." for item in questions})
+    found = report(questions, MODELS[:1], tmp_path)
+    show({"temperature": 0.0, **found})
+    assert "temperature" not in capsys.readouterr().out
+    show({"temperature": 0.7, **found})
+    assert "sampled at temperature 0.7" in " ".join(capsys.readouterr().out.split())
 
 
 def test_adapters_are_named_or_those_of_the_last_policy(tmp_path: Path) -> None:
