@@ -35,7 +35,7 @@ TRAINING: dict[ProfileName, dict[str, Any]] = {
         "num_generations": 8,
         "micro_batch": 32,
         "learning_rate": 1e-4,
-        "max_prompt_tokens": 320,
+        "max_prompt_tokens": 384,
         "max_completion_tokens": 128,
         "save_every": 12,
     },

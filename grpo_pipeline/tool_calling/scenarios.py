@@ -17,11 +17,11 @@ from grpo_pipeline.tool_calling.tools import Tool, make_tool
 
 # Category and share of the scenarios.
 SHARES = {
-    "simple": 0.5,
+    "simple": 0.48,
     "multiple": 0.24,
     "parallel": 0.09,
     "parallel_multiple": 0.03,
-    "irrelevance": 0.1,
+    "irrelevance": 0.12,
     "no_tool": 0.04,
 }
 # One task in so many is only asked for in held-out scenarios: its tools are new to the policy.

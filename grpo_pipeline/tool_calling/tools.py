@@ -24,8 +24,8 @@ DESCRIBED_VERBS = {
 FILLERS = {"the", "a", "an", "of", "in", "for", "to", "my", "with", "on", "and", "between", "two", "all", "by", "from"}
 FILLERS |= {"me", "some", "after", "several", "about", "with", "its", "that"}
 # Shares of tools whose optional parameter becomes needed, or whose needed one may be left out.
-TIGHTENED, LOOSENED = 0.4, 0.08
-KEPT_OPTIONAL = 0.75
+TIGHTENED, LOOSENED = 0.3, 0.08
+KEPT_OPTIONAL = 0.8
 
 
 @dataclass(frozen=True)
