@@ -6,17 +6,6 @@ from random import Random
 
 from grpo_pipeline.tool_calling.kinds import Kind, Said
 
-MILLION = 1_000_000
-# Share of large numbers that are said in short.
-SHORT = 0.25
-FRACTION_NOTES = ("as a decimal, e.g. 0.07", "as a decimal", "in decimal form", "as a fraction of 1", "(0.05 for 5%)")
-PERCENT_NOTES = ("in percent", "as a percentage", "in %", "(5 for 5%)")
-# What some spans of time are also called.
-SPANS = {
-    "days": ((7, "a week"), (14, "two weeks"), (7, "one week"), (2, "the weekend")),
-    "months": ((12, "a year"), (6, "half a year"), (24, "two years"), (3, "a quarter")),
-    "years": ((10, "a decade"), (1, "one year"), (20, "two decades")),
-}
 NUMBER_WORDS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
@@ -33,22 +22,11 @@ def _grouped(value: int, rng: Random) -> str:
     return f"{value:,}" if value >= 1000 and rng.random() < 0.4 else str(value)
 
 
-def _short(high: int, rng: Random) -> tuple[int, str]:
-    """A large round number, and how it is said in short: in thousands or in millions."""
-    if high >= MILLION and rng.random() < 0.7:
-        tenths = rng.randint(11, high // (MILLION // 10)) if high > 2 * MILLION else rng.randint(5, 10)
-        return tenths * MILLION // 10, f"{shortest(tenths / 10)} million"
-    thousands = rng.randint(2, min(900, high // 1000))
-    return thousands * 1000, f"{thousands}{rng.choice(('k', ' thousand', 'k'))}"
-
-
 def integer(details: list[str], rng: Random) -> Kind:
     """Whole numbers between two bounds; large ones are mostly round."""
     low, high = int(details[0]), int(details[1])
 
     def sample(draw: Random) -> Said:
-        if high >= 50_000 and draw.random() < SHORT:
-            return Said(*_short(high, draw))
         value = draw.randint(low, high)
         if high >= 1000 and draw.random() < 0.7:
             value = max(low, round(value, -2))
@@ -98,32 +76,6 @@ def count(details: list[str], rng: Random) -> Kind:
     return Kind({"type": "integer"}, "", sample)
 
 
-def span(details: list[str], rng: Random) -> Kind:
-    """Spans of time in the unit that the tool states, said with that unit or by a name."""
-    low, high, unit = int(details[0]), int(details[1]), details[2]
-
-    def sample(draw: Random) -> Said:
-        if draw.random() < 0.2:
-            return Said(*draw.choice(SPANS[unit]))
-        value = draw.randint(low, min(high, 12) if draw.random() < 0.6 else high)
-        words = 2 <= value <= 12 and draw.random() < 0.35
-        return Said(value, f"{NUMBER_WORDS[value - 2] if words else value} {unit}")
-
-    return Kind({"type": "integer"}, "", sample)
-
-
-def point(details: list[str], rng: Random) -> Kind:
-    """Two coordinates: as many decimal places as stated, or whole numbers in a plane."""
-    low, high, places = int(details[0]), int(details[1]), int(details[2])
-
-    def sample(draw: Random) -> Said:
-        values = [shortest(round(draw.uniform(low, high), places)) for _ in range(2)]
-        text = f"{values[0]}, {values[1]}"
-        return Said(values, draw.choice((f"({text})", f"({text})", f"[{text}]", text) if places else (f"({text})",)))
-
-    return Kind({"type": "array", "items": {"type": "number"}}, "", sample)
-
-
 def measure(details: list[str], rng: Random) -> Kind:
     """Lengths in the unit that the tool states."""
     low, high, unit = int(details[0]), int(details[1]), rng.choice(details[2].split(","))
@@ -145,9 +97,6 @@ def money(details: list[str], rng: Random) -> Kind:
     whole = rng.random() < 0.7
 
     def sample(draw: Random) -> Said:
-        if high >= 50_000 and draw.random() < SHORT:
-            amount, text = _short(high, draw)
-            return Said(amount, draw.choice((f"${text}", f"{text} dollars")))
         value: float = draw.randint(low, high)
         step = 5 if value < 200 else 50 if value < 5000 else 1000
         value = max(low, round(value / step) * step)
@@ -183,8 +132,7 @@ def rate(details: list[str], rng: Random) -> Kind:
         value = tenths / 10 if tenths % 10 else tenths // 10
         return Said(round(value / 100, 4) if fraction else value, _spoken_percent(value, draw))
 
-    note = rng.choice(FRACTION_NOTES if fraction else PERCENT_NOTES)
-    return Kind({"type": "number"}, note, sample)
+    return Kind({"type": "number"}, "as a decimal, e.g. 0.07" if fraction else "in percent", sample)
 
 
 def share(details: list[str], rng: Random) -> Kind:

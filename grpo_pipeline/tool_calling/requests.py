@@ -13,7 +13,7 @@ from grpo_pipeline.tool_calling.catalog import COMPUTE, LOOKUP, PLACEHOLDER, SEA
 from grpo_pipeline.tool_calling.tools import Slot, Tool
 
 # Share of requests in which something optional is said.
-SAID_OPTIONAL = 0.4
+SAID_OPTIONAL = 0.55
 # Numbers whose unit follows without a space, which must not slip into the call.
 ATTACHED_UNITS = 0.4
 UNIT = re.compile(

@@ -17,8 +17,8 @@ from grpo_pipeline.tool_calling.tools import Tool, make_tool
 
 # Category and share of the scenarios.
 SHARES = {
-    "simple": 0.48,
-    "multiple": 0.24,
+    "simple": 0.52,
+    "multiple": 0.2,
     "parallel": 0.09,
     "parallel_multiple": 0.03,
     "irrelevance": 0.12,

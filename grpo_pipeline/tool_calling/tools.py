@@ -25,7 +25,7 @@ FILLERS = {"the", "a", "an", "of", "in", "for", "to", "my", "with", "on", "and",
 FILLERS |= {"me", "some", "after", "several", "about", "with", "its", "that"}
 # Shares of tools whose optional parameter becomes needed, or whose needed one may be left out.
 TIGHTENED, LOOSENED = 0.3, 0.08
-KEPT_OPTIONAL = 0.8
+KEPT_OPTIONAL = 0.65
 
 
 @dataclass(frozen=True)
@@ -101,18 +101,7 @@ def _slot(parameter: Parameter, required: bool, taken: set[str], rng: Random) ->
     about = f"{parameter.about}{' ' if kind.note else ''}{kind.note}"
     if not required and rng.random() < 0.35:
         about += f". {rng.choice(('Optional', 'Default is none', 'Optional parameter', 'Leave out if not given'))}"
-    elif not required and rng.random() < 0.6:
-        about += f". {_default(kind, rng)}"
     return Slot(parameter, name, _sentence(about, rng), required, kind)
-
-
-def _default(kind: Kind, rng: Random) -> str:
-    """What holds when it is not said: a policy must not fill it in."""
-    value = kind.sample(rng).value
-    shown = (
-        rng.choice((f"'{value}'", "'all'")) if kind.schema["type"] == "string" and "enum" not in kind.schema else value
-    )
-    return f"{rng.choice(('Default is', 'Default:', 'Defaults to', 'By default'))} {shown}"
 
 
 def _sentence(text: str, rng: Random) -> str:

@@ -16,8 +16,6 @@ _MAKERS: dict[str, Maker] = {
     "small": numbers.small,
     "count": numbers.count,
     "measure": numbers.measure,
-    "span": numbers.span,
-    "point": numbers.point,
     "money": numbers.money,
     "percent": numbers.percent,
     "rate": numbers.rate,
@@ -30,11 +28,9 @@ _MAKERS: dict[str, Maker] = {
     "currency": words.currency,
     "enum": words.choice,
     "flag": words.flag,
-    "expression": words.expression,
     "date": words.date,
     "time": words.time,
     "list": words.several,
-    "some": words.some,
 }
 
 

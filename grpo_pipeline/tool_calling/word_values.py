@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import string
 from datetime import date as day_of
 from datetime import timedelta
@@ -143,26 +142,6 @@ def flag(details: list[str], rng: Random) -> Kind:
     return Kind({"type": "boolean"}, "", sample)
 
 
-def expression(details: list[str], rng: Random) -> Kind:
-    """Polynomials as people write them, which some tools want as Python does."""
-    python = rng.random() < 0.6
-
-    def sample(draw: Random) -> Said:
-        name, first = draw.choice("xxxt"), draw.randint(2, 9)
-        terms = [(draw.choice((1, 1, first)), draw.randint(2, 4)), (draw.randint(2, 12), 1)]
-        constant = draw.choice(("", "", f" + {draw.randint(1, 9)}", f" - {draw.randint(1, 9)}"))
-        kept = terms[: draw.choice((1, 2, 2))]
-        text = draw.choice((" + ", " - ")).join(_term(factor, name, power) for factor, power in kept) + constant
-        code = re.sub(rf"(\d){name}", rf"\1*{name}", text).replace("^", "**")
-        return Said(code if python else text, code if python and draw.random() < 0.4 else text)
-
-    return Kind({"type": "string"}, "in Python syntax, with ** for powers" if python else "", sample)
-
-
-def _term(factor: int, name: str, power: int) -> str:
-    return f"{factor if factor > 1 else ''}{name}{f'^{power}' if power > 1 else ''}"
-
-
 def _ordinal(day: int) -> str:
     return f"{day}{'th' if 10 < day < 20 else {1: 'st', 2: 'nd', 3: 'rd'}.get(day % 10, 'th')}"
 
@@ -179,11 +158,6 @@ def date(details: list[str], rng: Random) -> Kind:
         month = MONTHS[day.month - 1]
         words = [f"{month} {day.day}, {day.year}", f"{_ordinal(day.day)} {month} {day.year}"]
         words += [f"{month} {_ordinal(day.day)}, {day.year}", f"{day.day} {month} {day.year}"]
-        words += [
-            f"{month[:3]} {day.day}, {day.year}",
-            day.strftime("%Y/%m/%d"),
-            f"the {_ordinal(day.day)} of {month}, {day.year}",
-        ]
         text = day.strftime(written)
         return Said(text, text if draw.random() < 0.4 else draw.choice(words))
 
@@ -215,7 +189,7 @@ def _enumerated(texts: list[str], rng: Random) -> str:
 def several(details: list[str], rng: Random) -> Kind:
     """Lists of numbers or of words."""
     if details[0] == "pool":
-        return _list_of_words(pools()[details[1]], (2, 2, 3, 3, 4))
+        return _list_of_words(pools()[details[1]])
     low, high, whole = int(details[1]), int(details[2]), details[0] == "int"
 
     def sample(draw: Random) -> Said:
@@ -229,14 +203,9 @@ def several(details: list[str], rng: Random) -> Kind:
     return Kind({"type": "array", "items": {"type": "integer" if whole else "number"}}, "", sample)
 
 
-def some(details: list[str], rng: Random) -> Kind:
-    """Lists of words that often hold a single one."""
-    return _list_of_words(pools()[details[1]], (1, 1, 2, 2, 3))
-
-
-def _list_of_words(pool: tuple[str, ...], sizes: tuple[int, ...]) -> Kind:
+def _list_of_words(pool: tuple[str, ...]) -> Kind:
     def sample(draw: Random) -> Said:
-        values = draw.sample(pool, draw.choice(sizes))
-        return Said(values, _enumerated(values, draw) if len(values) > 1 else values[0])
+        values = draw.sample(pool, draw.choice((2, 2, 3, 3, 4)))
+        return Said(values, _enumerated(values, draw))
 
     return Kind({"type": "array", "items": {"type": "string"}}, "", sample)
