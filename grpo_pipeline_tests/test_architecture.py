@@ -37,7 +37,7 @@ FLOORS = [
     },
     {"resources", "partitions", "run_config"},
     {"assets", "checks", "automation", "monitors", "alerting"},
-    {"definitions", "instance"},
+    {"definitions", "instance", "lost_runs", "run_launcher"},
     {"server", "serving"},
     {"cli", "demo", "__main__"},
 ]

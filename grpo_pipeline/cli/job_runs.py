@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import dagster as dg
+from dagster._core.storage.tags import MAX_RETRIES_TAG
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from grpo_pipeline.lost_runs import end_lost_runs, host_tag, pool_users
 
 POLL_SECONDS = 0.5
 UNEXPECTED = "ended unexpectedly; its log is in the UI: `grpo-pipeline dev`"
@@ -74,13 +78,14 @@ def run_job(
 
     run_id = str(uuid.uuid4())
     with _shown(console, title, len(assets)) as progress:
+        _wait_for_pools(instance, progress, {asset.op.pool for asset in assets if asset.op.pool})
         follower = _Follower(instance, run_id, progress, [asset.key.path[-1] for asset in assets])
         follower.start()
         try:
             result = defs.resolve_job_def(job).execute_in_process(
                 instance=instance,
                 run_id=run_id,
-                tags=tags,
+                tags={**tags, **host_tag(), MAX_RETRIES_TAG: "0"},
                 asset_selection=[asset.key for asset in assets],
                 raise_on_error=False,
             )
@@ -93,6 +98,19 @@ def run_job(
     if any("Interrupted" in _cause(event) for event in failed):
         raise KeyboardInterrupt
     return JobRun(run_id, result.success, tuple(f"{event.step_key}: {problem(event)}" for event in failed))
+
+
+def _wait_for_pools(instance: dg.DagsterInstance, progress: _Shown, pools: set[str]) -> None:
+    """Wait for what other runs are using, and say which; Dagster itself would wait in silence, with a core at work."""
+    said = None
+    end_lost_runs(instance)
+    while users := pool_users(instance, pools):
+        names = ", ".join(f"{run.job_name} ({run.run_id[:8]})" for run in users)
+        if names != said:
+            progress.say(f"waits until the accelerator is free: {names} is using it")
+        said = names
+        time.sleep(POLL_SECONDS)
+        end_lost_runs(instance)
 
 
 def problem(event: dg.DagsterEvent) -> str:

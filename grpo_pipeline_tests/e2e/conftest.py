@@ -55,11 +55,8 @@ def live(postgres_server: Server, tmp_path_factory: pytest.TempPathFactory) -> I
             yield Live(deployment, home, url)
 
 
-@contextmanager
-def deployed(
-    home: Path, url: str, first_week: str, more: Mapping[str, str]
-) -> Iterator[tuple[Deployment, dict[str, str]]]:
-    """The webserver, the daemon and the HTTP API on a database, and the environment that they were started in."""
+def environment_of(home: Path, url: str, first_week: str, more: Mapping[str, str]) -> dict[str, str]:
+    """What a deployment is started with: a project on a database, on an instance of its own."""
     dagster_home = home / "instance"
     dagster_home.mkdir()
     text = instance_file().read_text(encoding="utf-8")
@@ -67,7 +64,7 @@ def deployed(
         assert usual in text
         text = text.replace(usual, quick)
     (dagster_home / "dagster.yaml").write_text(text, encoding="utf-8")
-    environment = {
+    return {
         **SMALL,
         "GRPO_HOME": str(home),
         "GRPO_DATABASE_URL": url,
@@ -75,6 +72,14 @@ def deployed(
         "DAGSTER_HOME": str(dagster_home),
         **more,
     }
+
+
+@contextmanager
+def deployed(
+    home: Path, url: str, first_week: str, more: Mapping[str, str]
+) -> Iterator[tuple[Deployment, dict[str, str]]]:
+    """The webserver, the daemon and the HTTP API on a database, and the environment that they were started in."""
+    environment = environment_of(home, url, first_week, more)
     deployment = start(home, environment)
     try:
         yield deployment, environment
