@@ -39,7 +39,8 @@ def _is_alive(pid: int, seen: float) -> bool:
     """Whether this process still is the one that was seen at this time, and not a later one with the same id."""
     try:
         process = psutil.Process(pid)
-        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= seen + CLOCK_SLACK_SECONDS
+        ended = process.status() == psutil.STATUS_ZOMBIE
+        return not ended and float(process.create_time()) <= seen + CLOCK_SLACK_SECONDS
     except psutil.NoSuchProcess:
         return False
 

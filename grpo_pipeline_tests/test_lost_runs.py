@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,25 +8,9 @@ import dagster as dg
 import pytest
 
 from grpo_pipeline.lost_runs import HOST_TAG, LOST, end_lost_runs, host_tag, pool_users
+from grpo_pipeline_tests.pool_holder import POOL, begin
 
 STARTED, FAILURE = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE
-POOL = "gpu"
-# A run whose only step takes the pool's slot and keeps it.
-KEEPS_THE_SLOT = """
-import sys, time
-import dagster as dg
-
-@dg.op(pool="gpu")
-def training():
-    time.sleep(300)
-
-@dg.job
-def training_job():
-    training()
-
-with dg.DagsterInstance.from_config(sys.argv[1]) as instance:
-    training_job.execute_in_process(instance=instance, tags={"grpo/host": sys.argv[2]})
-"""
 
 
 @pytest.fixture
@@ -36,17 +18,6 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     (tmp_path / "dagster.yaml").write_text("concurrency: {pools: {default_limit: 1, granularity: op}}\n")
     with dg.DagsterInstance.from_config(str(tmp_path)) as made:
         yield made
-
-
-def begin(instance: dg.DagsterInstance, host: str) -> tuple[subprocess.Popen[bytes], dg.DagsterRun]:
-    """A process with a run that has taken the pool's slot."""
-    process = subprocess.Popen([sys.executable, "-c", KEEPS_THE_SLOT, instance.root_directory, host])
-    deadline = time.monotonic() + 60
-    while not (users := pool_users(instance, {POOL})):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.1)
-    return process, users[0]
 
 
 def test_a_run_whose_process_was_killed_fails_and_gives_its_slot_back(instance: dg.DagsterInstance) -> None:

@@ -107,7 +107,7 @@ def _wait_for_pools(instance: dg.DagsterInstance, progress: _Shown, pools: set[s
     while users := pool_users(instance, pools):
         names = ", ".join(f"{run.job_name} ({run.run_id[:8]})" for run in users)
         if names != said:
-            progress.say(f"waits until the accelerator is free: {names} is using it")
+            progress.say(f"waits until the accelerator is free: {names} is using it; terminate it in the UI if not")
         said = names
         time.sleep(POLL_SECONDS)
         end_lost_runs(instance)

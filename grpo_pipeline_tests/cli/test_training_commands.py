@@ -10,7 +10,11 @@ import dagster as dg
 import psutil
 import pytest
 
+from grpo_pipeline.config import load_settings
+from grpo_pipeline.instance import open_instance
+from grpo_pipeline.lost_runs import HOST_TAG, host_tag
 from grpo_pipeline.weeks import Week
+from grpo_pipeline_tests.pool_holder import begin
 from grpo_pipeline_tests.project import Project
 from grpo_pipeline_tests.weekly_feedback import add_edits
 
@@ -70,6 +74,23 @@ def test_what_fails_is_said_in_its_own_sentence_and_ends_with_exit_code_1(
     assert "cannot be written" in result.stderr
     assert "GRPO_ARTIFACT_ROOT" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_run_that_was_killed_does_not_hold_up_the_next_command(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(project.home / "dagster"))
+    add_edits(project.url, Week(FIRST), 6)
+    with open_instance(load_settings()) as instance:
+        process, run = begin(instance, host_tag()[HOST_TAG])
+        process.kill()
+        process.wait()
+        result = command("train", "--week", FIRST)
+        assert result.returncode == 0, result.stderr
+        assert "not trained" in result.stdout
+        killed = instance.get_run_by_id(run.run_id)
+    assert killed is not None
+    assert killed.status == dg.DagsterRunStatus.FAILURE
 
 
 @pytest.mark.slow
