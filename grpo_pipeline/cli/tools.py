@@ -10,7 +10,8 @@ from rich.table import Table
 from grpo_pipeline.artifacts import ArtifactStore
 from grpo_pipeline.cli.training import FAILED, interruptible
 from grpo_pipeline.config import Settings, load_settings
-from grpo_pipeline.tool_calling.names import EVALUATION_ASSET, UNDATED
+from grpo_pipeline.tool_calling.measure import model_to_use
+from grpo_pipeline.tool_calling.names import EVALUATION_ASSET, POLICY_ASSET, UNDATED, respondents
 from grpo_pipeline.tool_calling.scoring import ALL
 
 
@@ -43,7 +44,8 @@ def _run(settings: Settings) -> list[str]:
 
 
 def _show(settings: Settings) -> None:
-    found = ArtifactStore(settings.artifacts).require(EVALUATION_ASSET, UNDATED).manifest
+    artifacts = ArtifactStore(settings.artifacts)
+    found = artifacts.require(EVALUATION_ASSET, UNDATED).manifest
     table = Table("category", *found["shares"], title="right answers to held-out scenarios (95 % interval)")
     for category in found["shares"]["base"]:
         cells = [found["shares"][model][category] for model in found["shares"]]
@@ -52,4 +54,8 @@ def _show(settings: Settings) -> None:
     console = Console(highlight=False)
     console.print(table)
     console.print(escape(found["verdict"]["reason"]))
+    adapters = {item.name: item.adapter for item in respondents(artifacts.require(POLICY_ASSET, UNDATED))}
+    best = model_to_use(found["differences"], list(found["shares"]))
+    place = f"its adapter is in {adapters[best]}" if adapters[best] else "nothing trained is credibly better"
+    console.print(escape(f"The model to use is {best}: {place}"), soft_wrap=True)
     console.print("On questions that others wrote: `grpo-pipeline benchmark bfcl`.")

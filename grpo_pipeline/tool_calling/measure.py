@@ -71,3 +71,11 @@ def verdict(differences: dict[str, Any]) -> Verdict:
     if row["high"] < 0:
         return Verdict("fail", f"GRPO is credibly worse than its warm start: {numbers}.")
     return Verdict("inconclusive", f"GRPO is not credibly better than its warm start: {numbers}.")
+
+
+def model_to_use(differences: dict[str, Any], models: Sequence[str]) -> str:
+    """The last of these models, in the order of their training, that is credibly better than the one before it."""
+    for before, after in pairwise(models):
+        if differences[f"{after} minus {before}"][ALL]["low"] <= 0:
+            return before
+    return models[-1]

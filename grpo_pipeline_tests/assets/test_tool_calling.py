@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,6 +63,12 @@ def test_scenarios_become_an_evaluated_policy_once(instance: dg.DagsterInstance,
     assert any("Evaluated already" in text for text in said)
     assert artifacts.require(POLICY_ASSET, UNDATED).hash == policy.hash
     no_text_in_the_events(instance, scenarios.path / "held_out.parquet", [first.run_id, again.run_id])
+
+    shown = subprocess.run(
+        [sys.executable, "-m", "grpo_pipeline", "tools"], capture_output=True, text=True, timeout=120, check=True
+    ).stdout
+    assert "Trained already" in shown
+    assert "The model to use is base: nothing trained is credibly better" in shown
 
 
 def no_text_in_the_events(instance: dg.DagsterInstance, held_out: Path, run_ids: list[str]) -> None:
