@@ -24,7 +24,6 @@ def test_every_failure_has_its_rank() -> None:
         "Ramp raised a lot of money.",
         '<tool_call>\n{"name": "get_funding", "arguments": {"company"',
         call("get_weather", company="Ramp", year=2024),
-        call("get_funding"),
         call("get_funding", company="Ramp"),
         call("get_funding", company="Ramp", year="2024"),
         call("get_funding", company="Ramp", year=1),
@@ -35,6 +34,20 @@ def test_every_failure_has_its_rank() -> None:
     assert scores[0] == -1.0
     assert scores[-1] == 1.0
     assert all(worse < better for worse, better in pairwise(scores)), scores
+    # Neither could be carried out.
+    assert score(call("get_funding")) == score(call("get_weather", company="Ramp", year=2024))
+
+
+def test_no_missing_argument_is_as_good_as_any_guess_or_one_too_many() -> None:
+    missing = score(call("get_funding", company="Ramp"))
+    assert missing is not None
+    for guess in (
+        call("get_funding", company="Amp", year="soon"),
+        call("get_funding", company="Ramp", year=2024, currency="USD", round="A"),
+    ):
+        guessed = score(guess)
+        assert guessed is not None
+        assert missing < guessed
 
 
 @pytest.mark.parametrize(
