@@ -8,7 +8,7 @@ import time
 
 import dagster as dg
 
-from grpo_pipeline.lost_runs import pool_users
+from grpo_pipeline.lost_runs import HOST_TAG, host_tag, pool_users
 
 POOL = "gpu"
 # A run whose only step takes the pool's slot and keeps it.
@@ -29,8 +29,9 @@ with dg.DagsterInstance.from_config(sys.argv[1]) as instance:
 """
 
 
-def begin(instance: dg.DagsterInstance, host: str) -> tuple[subprocess.Popen[bytes], dg.DagsterRun]:
-    """A process with a run that has taken the pool's slot."""
+def begin(instance: dg.DagsterInstance, host: str | None = None) -> tuple[subprocess.Popen[bytes], dg.DagsterRun]:
+    """A process with a run, by default one of this machine, that has taken the pool's slot."""
+    host = host or host_tag()[HOST_TAG]
     process = subprocess.Popen([sys.executable, "-c", KEEPS_THE_SLOT, instance.root_directory, host])
     deadline = time.monotonic() + 60
     while not (users := pool_users(instance, {POOL})):

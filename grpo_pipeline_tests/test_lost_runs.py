@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from grpo_pipeline.lost_runs import HOST_TAG, LOST, end_lost_runs, host_tag, pool_users
+from grpo_pipeline.lost_runs import LOST, end_lost_runs, pool_users
 from grpo_pipeline_tests.pool_holder import POOL, begin
 
 STARTED, FAILURE = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE
@@ -21,7 +21,7 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
 
 
 def test_a_run_whose_process_was_killed_fails_and_gives_its_slot_back(instance: dg.DagsterInstance) -> None:
-    process, run = begin(instance, host_tag()[HOST_TAG])
+    process, run = begin(instance)
     try:
         assert end_lost_runs(instance) == []
         assert [user.run_id for user in pool_users(instance, {POOL})] == [run.run_id]
@@ -48,7 +48,7 @@ def test_a_run_of_another_machine_is_left_alone(instance: dg.DagsterInstance) ->
 
 
 def test_a_slot_that_a_finished_run_left_behind_is_freed(instance: dg.DagsterInstance) -> None:
-    process, run = begin(instance, host_tag()[HOST_TAG])
+    process, run = begin(instance)
     process.kill()
     process.wait()
     instance.report_run_failed(run)
@@ -60,7 +60,7 @@ def test_a_slot_that_a_finished_run_left_behind_is_freed(instance: dg.DagsterIns
 def test_a_later_process_with_the_same_id_is_not_the_run(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    process, run = begin(instance, host_tag()[HOST_TAG])
+    process, run = begin(instance)
     try:
         started = time.time()
         monkeypatch.setattr("psutil.Process.create_time", lambda _: started + 3600)

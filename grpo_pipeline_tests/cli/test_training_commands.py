@@ -12,7 +12,6 @@ import pytest
 
 from grpo_pipeline.config import load_settings
 from grpo_pipeline.instance import open_instance
-from grpo_pipeline.lost_runs import HOST_TAG, host_tag
 from grpo_pipeline.weeks import Week
 from grpo_pipeline_tests.pool_holder import begin
 from grpo_pipeline_tests.project import Project
@@ -82,7 +81,7 @@ def test_a_run_that_was_killed_does_not_hold_up_the_next_command(
     monkeypatch.setenv("DAGSTER_HOME", str(project.home / "dagster"))
     add_edits(project.url, Week(FIRST), 6)
     with open_instance(load_settings()) as instance:
-        process, run = begin(instance, host_tag()[HOST_TAG])
+        process, run = begin(instance)
         process.kill()
         process.wait()
         result = command("train", "--week", FIRST)
