@@ -11,9 +11,11 @@ from trl import SFTConfig
 
 from grpo_pipeline.training.base_model import locate_base_model
 from grpo_pipeline.training.data import IGNORED
+from grpo_pipeline.training.loading import load_policy
 from grpo_pipeline.training.policy import Policy, fresh_policy
 from grpo_pipeline.training.profiles import Hardware, resolve
 from grpo_pipeline.training.settings import TrainingSettings
+from grpo_pipeline.training.token_scores import score_labels
 from grpo_pipeline.training.warm_start import LeftPadding, WarmStartTrainer
 
 ROWS = [
@@ -22,7 +24,23 @@ ROWS = [
 ]
 
 
-def gradients(home: Path, tmp_path: Path, *, plain: bool) -> tuple[float, dict[str, torch.Tensor]]:
+# Six requests to two sets of tools, of unequal lengths, in no order.
+ALIKE = [
+    {"input_ids": [*prompt, *answer], "labels": [IGNORED] * len(prompt) + answer}
+    for prompt, answer in (
+        ([*range(20, 60), 3, 4, 5], [8, 9, 10]),
+        ([*range(60, 90), 3, 7], [12]),
+        ([*range(20, 60), 3, 6], [8, 9, 11, 12, 13, 14, 15]),
+        ([*range(20, 60)], [9, 8]),
+        ([*range(60, 90), 9, 9, 9, 9, 9], [13, 14]),
+        ([*range(20, 60), 3, 4, 7], [10]),
+    )
+]
+
+
+def gradients(
+    home: Path, tmp_path: Path, rows: list[dict[str, list[int]]], *, plain: bool
+) -> tuple[float, dict[str, torch.Tensor]]:
     policy = Policy(
         locate_base_model("tiny-qwen3", home),
         resolve(TrainingSettings(profile="tiny"), Hardware(0, cpu_bf16=False)),
@@ -41,19 +59,36 @@ def gradients(home: Path, tmp_path: Path, *, plain: bool) -> tuple[float, dict[s
         dataset_kwargs={"skip_prepare_dataset": True},
         max_length=None,
     )
-    trainer = WarmStartTrainer(model=model, args=arguments, train_dataset=Dataset.from_list(ROWS))
+    trainer = WarmStartTrainer(model=model, args=arguments, train_dataset=Dataset.from_list(rows))
     # With checkpointing the trainer leaves the pass to TRL.
     trainer.args.gradient_checkpointing = plain
-    loss = trainer.compute_loss(model, LeftPadding(0)(ROWS), num_items_in_batch=torch.tensor(5))
+    answer_tokens = sum(label != IGNORED for row in rows for label in row["labels"])
+    loss = trainer.compute_loss(model, LeftPadding(0)(rows), num_items_in_batch=torch.tensor(answer_tokens))
     loss.backward()
     return float(loss), {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
 
-def test_loss_and_gradients_are_those_of_base_and_adapter(home: Path, tmp_path: Path) -> None:
-    merged_loss, merged = gradients(home, tmp_path, plain=False)
-    plain_loss, plain = gradients(home, tmp_path, plain=True)
+@pytest.mark.parametrize("rows", [ROWS, ALIKE], ids=["unlike", "with like beginnings"])
+def test_loss_and_gradients_are_those_of_base_and_adapter(
+    home: Path, tmp_path: Path, rows: list[dict[str, list[int]]]
+) -> None:
+    merged_loss, merged = gradients(home, tmp_path, rows, plain=False)
+    plain_loss, plain = gradients(home, tmp_path, rows, plain=True)
     assert merged_loss == pytest.approx(plain_loss, rel=1e-5)
     assert merged.keys() == plain.keys()
     for name, gradient in merged.items():
         torch.testing.assert_close(gradient, plain[name], rtol=1e-4, atol=1e-6)
     assert any("lora_A" in name for name in merged)
+
+
+def test_what_prompts_begin_alike_with_is_read_once(home: Path) -> None:
+    model = load_policy(locate_base_model("tiny-qwen3", home))
+    sizes: list[int] = []
+    model.get_decoder().register_forward_pre_hook(
+        lambda _module, _args, given: sizes.append(given["input_ids"].numel()), with_kwargs=True
+    )
+    batch = LeftPadding(0)(ALIKE)
+    scored = score_labels(model, batch["input_ids"], batch["attention_mask"], batch["labels"], IGNORED)
+    assert len(scored) == sum(label != IGNORED for row in ALIKE for label in row["labels"])
+    # 220 tokens in six rows, 300 with padding; the two beginnings hold 70, and what follows them 43.
+    assert sum(sizes) < 150
