@@ -41,8 +41,8 @@ lint: $(INSTALLED) ## Style, types and the Dagster definitions
 bench: $(INSTALLED) ## Benchmarks: ratios to a floor or a peer measured in the same run
 	@$(BIN)/python -m grpo_pipeline_tests.benchmarks
 
-bench-training: $(INSTALLED) ## GRPO steps against two plain TRL scripts (minutes, on a GPU where there is one)
-	@$(BIN)/python -m grpo_pipeline_tests.benchmarks training
+bench-training: $(INSTALLED) ## GRPO and warm-start steps against plain TRL (minutes, on a GPU where there is one)
+	@$(BIN)/python -m grpo_pipeline_tests.benchmarks training warm_start
 
 clean: ## Remove the environment and everything local (database, artifacts, runs)
 	@if [ -d $(GRPO_HOME) ] && [ -x $(BIN)/grpo-pipeline ]; then $(BIN)/grpo-pipeline db down || true; fi

@@ -23,7 +23,7 @@ from grpo_pipeline.artifacts import write_atomically
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.gates.preflight import Preflight, Sampled, Timing, judge
 from grpo_pipeline.rewards.catalog import REWARDS, total
-from grpo_pipeline.training.data import Example, TrainingData
+from grpo_pipeline.training.data import Example, TrainingData, like_prompts, together_per_step
 from grpo_pipeline.training.grpo import grpo_steps
 from grpo_pipeline.training.loading import end_tokens, load_policy
 from grpo_pipeline.training.merged import MergedPolicy
@@ -141,7 +141,7 @@ def _sample(
             sampling=sampling / sampled_steps,
             scoring=scoring / 2 / sampled_steps,
             training=_training_seconds(merged, examples, answers, start) * _counting(rewards, resolved),
-            warm_start=_warm_start_seconds(policy, data, start) if start.adapter is None else 0.0,
+            warm_start=_warm_start_seconds(merged, data, start) if start.adapter is None else 0.0,
             took=time.monotonic() - began,
         ),
     )
@@ -231,15 +231,18 @@ def _counting(rewards: Sequence[float | None], resolved: ResolvedTraining) -> fl
     return sum(alive) / len(alive)
 
 
-def _warm_start_seconds(policy: PeftModel, data: TrainingData, start: Start) -> float:
+def _warm_start_seconds(merged: PreTrainedModel, data: TrainingData, start: Start) -> float:
     """Seconds of the whole warm start, by one pass over corrections."""
     resolved = start.policy.resolved
     if not resolved.warm_start:
         return 0.0
     own = max(1, resolved.warm_start_batch // start.devices)
-    examples = _chosen(data.examples, resolved)[: min(own, resolved.micro_batch)]
+    together = together_per_step(resolved)
+    groups = like_prompts(data.examples, together)
+    count = min(len(groups), max(1, min(own, resolved.micro_batch) // together))
+    examples = [example for group in random.Random(resolved.seed).sample(groups, count) for example in group]
     sequences = [(example.prompt_tokens, example.chosen_tokens) for example in examples]
-    seconds = correction_pass_seconds(policy, sequences, resolved)
+    seconds = correction_pass_seconds(merged, sequences, resolved)
     return seconds * own / len(sequences) * warm_start_steps(len(data.examples), resolved)
 
 

@@ -59,14 +59,11 @@ def shared_beginnings(
 
 
 def worth_sharing(sequences: Sequence[Sequence[int]], beginnings: Sequence[Beginning]) -> bool:
-    """Whether reading beginnings apart spares enough tokens, padding included."""
+    """Whether reading beginnings apart spares enough of the tokens, padding of the sequences as a whole included."""
     if not all(beginning.tokens for beginning in beginnings):
         return False
-    longest = max(len(beginning.tokens) for beginning in beginnings)
-    rest = max(
-        len(sequences[number]) - len(beginning.tokens) for beginning in beginnings for number in beginning.members
-    )
-    apart = len(beginnings) * longest + len(sequences) * rest
+    spared = sum((len(beginning.members) - 1) * len(beginning.tokens) for beginning in beginnings)
+    apart = sum(len(sequence) for sequence in sequences) - spared
     return apart < WORTHWHILE * len(sequences) * max(len(sequence) for sequence in sequences)
 
 

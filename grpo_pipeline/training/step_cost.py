@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import torch
-from peft import PeftModel
-from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
+from grpo_pipeline.training.data import IGNORED
 from grpo_pipeline.training.padding import padded
 from grpo_pipeline.training.profiles import ResolvedTraining
-from grpo_pipeline.training.token_scores import PromptedAnswers, score_answers
+from grpo_pipeline.training.token_scores import PromptedAnswers, score_answers, score_labels
 
 # With checkpointing, the forward pass is done again on the way back, which takes twice as long as the pass itself.
 RECOMPUTED = 4 / 3
@@ -53,19 +52,17 @@ def scoring_pass_seconds(
 
 
 def correction_pass_seconds(
-    policy: PeftModel, sequences: Sequence[tuple[Tokens, Tokens]], resolved: ResolvedTraining
+    merged: PreTrainedModel, sequences: Sequence[tuple[Tokens, Tokens]], resolved: ResolvedTraining
 ) -> float:
     """Seconds of the warm start's forward and backward pass over prompts with their corrections, as token ids."""
-    given = _prompted(sequences, policy.device)
-    ids, mask = torch.cat([given.prompts, given.answers], 1), torch.cat([given.prompt_mask, given.answer_mask], 1)
-    answers = given.answers.shape[1]
+    tokens, mask = padded([[*prompt, *answer] for prompt, answer in sequences], merged.device, "left")
+    answers = [[IGNORED] * len(prompt) + [*answer] for prompt, answer in sequences]
+    labels, _ = padded(answers, merged.device, "left", IGNORED)
 
     def work() -> None:
-        with torch.autocast(policy.device.type, torch.bfloat16, enabled=resolved.dtype == "bfloat16"):
-            found = policy(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=answers + 1).logits
-            cross_entropy(found[:, :-1].flatten(0, 1).float(), given.answers.flatten()).backward()
+        score_labels(merged, tokens, mask, labels, IGNORED).sum().backward()
 
-    return _second_time(work, policy.device) * (RECOMPUTED if resolved.gradient_checkpointing else 1.0)
+    return _second_time(work, merged.device) * (RECOMPUTED if resolved.gradient_checkpointing else 1.0)
 
 
 def _second_time(work: Callable[[], None], device: torch.device) -> float:

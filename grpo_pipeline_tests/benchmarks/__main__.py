@@ -17,9 +17,10 @@ BENCHMARKS = {
     "feedback_posts": "feedback posted over HTTP, against one commit for every post",
     "weekly_chain": "what the weekly chain costs beyond its training and evaluation",
     "training": "GRPO steps against two plain TRL scripts, and against the machine's roofs",
+    "warm_start": "warm-start steps on an agent's corrections, against TRL's",
 }
 # `make bench-training`: minutes on a CPU.
-NAMED_ONLY = {"training"}
+NAMED_ONLY = {"training", "warm_start"}
 
 
 def main(names: list[str]) -> int:

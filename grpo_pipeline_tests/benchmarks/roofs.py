@@ -9,12 +9,12 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedConfig
 
-from grpo_pipeline_tests.benchmarks.trainer_timing import Shape, now
+from grpo_pipeline_tests.benchmarks.trainer_timing import Shape, best_precision, now
 
 
 @dataclass(frozen=True)
 class Roofs:
-    """What this machine reaches: matrix products in bfloat16, and reading and writing memory."""
+    """What this machine reaches: matrix products in its best precision, and reading and writing memory."""
 
     flops: float
     bytes_per_second: float
@@ -22,9 +22,9 @@ class Roofs:
 
 def measure_roofs(config: PreTrainedConfig, shape: Shape) -> Roofs:
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    rows = shape.answers * shape.answer_tokens
-    x = torch.randn(rows, config.hidden_size, device=device, dtype=torch.bfloat16)
-    w = torch.randn(config.intermediate_size, config.hidden_size, device=device, dtype=torch.bfloat16)
+    rows, precision = shape.answers * shape.answer_tokens, best_precision()
+    x = torch.randn(rows, config.hidden_size, device=device, dtype=precision)
+    w = torch.randn(config.intermediate_size, config.hidden_size, device=device, dtype=precision)
     block = torch.randn(64 << 20, device=device)
     other = torch.empty_like(block)
     product = min(_seconds(lambda: x @ w.t()) for _ in range(10))
@@ -50,12 +50,13 @@ def floor_seconds(model: PeftModel, shape: Shape, roofs: Roofs, *, shared: bool)
         layer.get_base_layer().weight.numel() for name, layer in model.named_modules() if hasattr(layer, "lora_A")
     )
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    cached = 4 * config.num_hidden_layers * config.num_key_value_heads * size
+    width = best_precision().itemsize
+    cached = 2 * width * config.num_hidden_layers * config.num_key_value_heads * size
     prompts = (shape.prompts if shared else shape.answers) * shape.prompt_tokens
     written = shape.answers * shape.answer_tokens
     decode = sum(
         max(
-            (2 * (body + head) + shape.answers * cached * (shape.prompt_tokens + step)) / roofs.bytes_per_second,
+            (width * (body + head) + shape.answers * cached * (shape.prompt_tokens + step)) / roofs.bytes_per_second,
             2 * (body + head) * shape.answers / roofs.flops,
         )
         for step in range(shape.answer_tokens)

@@ -17,6 +17,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from grpo_pipeline.training.fast_grpo import FastGRPOTrainer
 from grpo_pipeline.training.gradients import average_gradients
+from grpo_pipeline.training.profiles import detect_hardware
 
 PHASES = ("sync", "generate", "reward", "log-prob", "train", "optimizer")
 RANK = 16
@@ -76,6 +77,12 @@ class Clock(TrainerCallback):
         setattr(owner, method, timed)
 
 
+def best_precision() -> torch.dtype:
+    """What this machine computes fastest in: bfloat16, or float32 on a CPU without products for it."""
+    hardware = detect_hardware()
+    return torch.bfloat16 if hardware.gpus or hardware.cpu_bf16 else torch.float32
+
+
 def now() -> float:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
@@ -94,11 +101,15 @@ def random_prompts(shape: Shape, vocabulary: int) -> dict[str, list[int]]:
     return {str(number): prompt for number, prompt in enumerate(ids)}
 
 
-def make_trainer(kind: str, folder: Path, shape: Shape, clock: Clock, *, dtype: str | None = None) -> GRPOTrainer:
+def make_trainer(
+    kind: str, folder: Path, shape: Shape, clock: Clock, *, dtype: torch.dtype | None = None
+) -> GRPOTrainer:
     """One of the three, ready to train; dtype overrides the precision of its weights."""
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-    precision = dtype or ("float32" if kind == "defaults" and not torch.cuda.is_available() else "bfloat16")
+    plain = kind == "defaults" and dtype is None
+    # A model is loaded in float32 on a CPU, and TRL computes in bfloat16 nevertheless.
+    precision = dtype or (torch.float32 if plain and not torch.cuda.is_available() else best_precision())
     at_once = shape.answers if torch.cuda.is_available() else min(8, shape.answers)
     options: dict[str, Any] = {
         "defaults": {"per_device_train_batch_size": 8, "gradient_accumulation_steps": shape.answers // 8},
@@ -110,7 +121,7 @@ def make_trainer(kind: str, folder: Path, shape: Shape, clock: Clock, *, dtype: 
         "ours": {"per_device_train_batch_size": shape.answers, "gradient_checkpointing": False},
     }[kind]
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, precision))
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=precision)
     adapter = LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules="all-linear", task_type="CAUSAL_LM")
     policy: PeftModel = get_peft_model(model, adapter)
     trainer = (FastGRPOTrainer if kind == "ours" else GRPOTrainer)(
@@ -119,7 +130,7 @@ def make_trainer(kind: str, folder: Path, shape: Shape, clock: Clock, *, dtype: 
         args=GRPOConfig(
             output_dir=str(folder.parent / "out"),
             use_cpu=not torch.cuda.is_available(),
-            bf16=dtype is None,
+            bf16=plain or precision == torch.bfloat16,
             num_generations=shape.group,
             max_completion_length=shape.answer_tokens,
             generation_kwargs={"min_new_tokens": shape.answer_tokens},
@@ -153,7 +164,7 @@ def assert_equal_gradients(folder: Path, shape: Shape) -> None:
     small = Shape(1, 4, shape.prompt_tokens, shape.answer_tokens)
     found = {}
     for kind in ("best", "ours"):
-        trainer = make_trainer(kind, folder, small, Clock(), dtype="float32")
+        trainer = make_trainer(kind, folder, small, Clock(), dtype=torch.float32)
         generator = torch.Generator().manual_seed(1)
         prompts = torch.randint(100, 5000, (1, small.prompt_tokens), generator=generator).expand(small.answers, -1)
         answers = torch.randint(100, 5000, (small.answers, small.answer_tokens), generator=generator)

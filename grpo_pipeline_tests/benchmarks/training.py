@@ -1,9 +1,10 @@
 """GRPO steps against two plain TRL scripts, in turns: useful tokens a second, phase by phase, and the machine's roofs.
 
 "defaults" is the script a user writes first (TRL computes in bfloat16 by itself); "best" has the options that are known
-to help: no gradient checkpointing, weights in bfloat16, and on a GPU all answers in one pass (on a CPU of 2 cores that
-took TRL 34 s where passes of 8 took 28 s). All three sample as many answers of the same length to the same prompts,
-with the same reward, by which no group is without spread, so leaving out dead groups gains nothing here.
+to help: no gradient checkpointing, weights in bfloat16 (in float32 on a CPU without products for it), and on a GPU all
+answers in one pass (on a CPU of 2 cores that took TRL 34 s where passes of 8 took 28 s). All three sample as many
+answers of the same length to the same prompts, with the same reward, by which no group is without spread, so leaving
+out dead groups gains nothing here.
 """
 
 from __future__ import annotations
@@ -25,7 +26,14 @@ from grpo_pipeline.training.base_model import locate_base_model
 from grpo_pipeline.training.determinism import quiet_libraries
 from grpo_pipeline.training.profiles import PACKAGED_SMOLLM2
 from grpo_pipeline_tests.benchmarks.roofs import Roofs, floor_seconds, measure_roofs
-from grpo_pipeline_tests.benchmarks.trainer_timing import PHASES, Clock, Shape, assert_equal_gradients, make_trainer
+from grpo_pipeline_tests.benchmarks.trainer_timing import (
+    PHASES,
+    Clock,
+    Shape,
+    assert_equal_gradients,
+    best_precision,
+    make_trainer,
+)
 
 REPEATS = 3
 BARS = {"defaults": 3.5, "best": 2.0}
@@ -68,7 +76,8 @@ def compare(folder: Path, shape: Shape) -> bool:
         print(f"  {f'turn {turn}' if turn else 'to warm up'}: {seconds}", flush=True)
     medians = report(clocks, shape)
     roof = Roofs(statistics.median(r.flops for r in roofs), statistics.median(r.bytes_per_second for r in roofs))
-    print(f"  roofs: {roof.flops / 1e9:,.0f} GFLOP/s in bfloat16, {roof.bytes_per_second / 1e9:.0f} GB/s of memory")
+    precision = str(best_precision()).removeprefix("torch.")
+    print(f"  roofs: {roof.flops / 1e9:,.0f} GFLOP/s in {precision}, {roof.bytes_per_second / 1e9:.0f} GB/s of memory")
     for shared, what in ((True, "a prompt read once"), (False, "a prompt read for each answer")):
         floor = floor_seconds(trainers["ours"].model, shape, roof, shared=shared)
         parts = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in floor.items())
