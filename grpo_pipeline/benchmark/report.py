@@ -11,8 +11,9 @@ from typing import Any
 import polars as pl
 
 from grpo_pipeline.benchmark.bfcl import BfclQuestion, fault
+from grpo_pipeline.benchmark.said import kind_of
 from grpo_pipeline.evaluation.answer_config import Respondent, answers_file
-from grpo_pipeline.tool_calling.scoring import differences_by_category, shares_by_category
+from grpo_pipeline.tool_calling.scoring import ALL, differences_by_category, shares_by_category
 
 QUESTIONS = "questions.parquet"
 SCHEMA: dict[str, Any] = {
@@ -33,12 +34,17 @@ def write_questions(questions: Sequence[BfclQuestion], folder: Path) -> Path:
 
 
 def report(questions: Sequence[BfclQuestion], respondents: Sequence[Respondent], folder: Path) -> dict[str, Any]:
-    """Shares by model and category, paired differences of neighbours in the list of models, and kinds of faults."""
+    """Shares by model and category, paired differences of neighbours in the list of models, and kinds of faults.
+
+    `said` holds the shares of the questions that need a call by whether they say every value of it.
+    """
     faults = {item.name: _faults(questions, answers_file(folder, item.name)) for item in respondents}
     categories = {item.id: item.category for item in questions}
+    kinds = {item.id: kind_of(item) for item in questions if item.wanted}
     right = {name: {key: fault is None for key, fault in found.items()} for name, found in faults.items()}
     return {
         "shares": {name: shares_by_category(found, categories) for name, found in right.items()},
+        "said": {name: _shares_of(found, kinds) for name, found in right.items()},
         "differences": {
             f"{after.name} minus {before.name}": differences_by_category(
                 right[after.name], right[before.name], categories
@@ -47,6 +53,11 @@ def report(questions: Sequence[BfclQuestion], respondents: Sequence[Respondent],
         },
         "faults": {name: _counts(found, categories) for name, found in faults.items()},
     }
+
+
+def _shares_of(right: Mapping[str, bool], kinds: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    shares = shares_by_category({key: right[key] for key in kinds}, kinds)
+    return {name: share for name, share in shares.items() if name != ALL}
 
 
 def _faults(questions: Sequence[BfclQuestion], file: Path) -> dict[str, str | None]:

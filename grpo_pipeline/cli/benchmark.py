@@ -118,8 +118,10 @@ def show(found: Mapping[str, Any]) -> None:
     console = Console(highlight=False)
     drawn = f", sampled at temperature {found['temperature']:g}" if found["temperature"] else ""
     shares = Table("category", *found["shares"], title=f"right answers (95 % interval){drawn}", box=SIMPLE_HEAD)
-    for name in next(iter(found["shares"].values())):
-        shares.add_row(name, *(_share(model[name]) for model in found["shares"].values()))
+    for part in ("shares", "said"):
+        for name in next(iter(found[part].values())):
+            shares.add_row(name, *(_share(model[name]) for model in found[part].values()))
+        shares.add_section()
     console.print(shares)
     for title, rows in found["differences"].items():
         table = Table(title=escape(title), box=SIMPLE_HEAD, padding=0)

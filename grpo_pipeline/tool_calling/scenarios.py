@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
 from grpo_pipeline.conversation import ToolCall, format_tool_call
 from grpo_pipeline.tool_calling.catalog import Task, tasks
 from grpo_pipeline.tool_calling.mistakes import mistaken
-from grpo_pipeline.tool_calling.requests import Request, draw_request, several, values, word
+from grpo_pipeline.tool_calling.requests import draw_request, several, values, word
 from grpo_pipeline.tool_calling.small_talk import REFUSALS, draw_small_talk
 from grpo_pipeline.tool_calling.tools import Tool, make_tool
 
@@ -29,15 +29,6 @@ HELD_OUT_TASKS = 8
 SAME_DOMAIN = 0.6
 # Requests for several things at once stay short enough to be read.
 MOST_PARAMETERS = 3
-# Requests to train on for each offer of tools: they differ in what has to be told apart, and the warm start reads the
-# tools once for all of them.
-REQUESTS_PER_OFFER = 4
-# How often a further request is drawn that was there before, until the offer is left with fewer.
-MOST_DRAWS = 12
-# Shares of the categories among the further requests to one tool and to several, which keep `SHARES` overall: three of
-# four offers that do not fit hold one tool.
-TO_ONE_TOOL = {"simple": 0.52, "parallel": 0.09, "irrelevance": 0.09, "no_tool": 0.04}
-TO_SEVERAL_TOOLS = {"multiple": 0.2, "parallel_multiple": 0.03, "irrelevance": 0.03}
 
 
 @dataclass(frozen=True)
@@ -76,33 +67,12 @@ def make_scenarios(count: int, seed: int, *, held_out: bool = False) -> list[Sce
     known = [task for task in tasks() if _is_held_out(task) == held_out]
     seen, found = set[str](), list[Scenario]()
     while len(found) < count:
-        category = _drawn_category(SHARES, rng)
+        category = rng.choices(list(SHARES), list(SHARES.values()))[0]
         scenario = _MAKERS[category](category, known, rng)
         if scenario.id in seen:
             continue
         seen.add(scenario.id)
         found.append(scenario)
-        # What is measured on is of as many tools as it can be.
-        found += [] if held_out else _further(scenario, known, seen, rng)
-    return found[:count]
-
-
-def _drawn_category(shares: Mapping[str, float], rng: Random) -> str:
-    return rng.choices(list(shares), list(shares.values()))[0]
-
-
-def _further(first: Scenario, known: Sequence[Task], seen: set[str], rng: Random) -> list[Scenario]:
-    """Other requests to the same tools; their ids are added to those seen."""
-    shares = TO_ONE_TOOL if len(first.tools) == 1 else TO_SEVERAL_TOOLS
-    found: list[Scenario] = []
-    for _ in range(MOST_DRAWS):
-        category = _drawn_category(shares, rng)
-        scenario = _ASKED_OF[category](category, first.tools, known, rng)
-        if scenario.id not in seen:
-            seen.add(scenario.id)
-            found.append(scenario)
-        if len(found) == REQUESTS_PER_OFFER - 1:
-            break
     return found
 
 
@@ -143,13 +113,9 @@ def _drawn(known: Sequence[Task], rng: Random) -> Task:
 
 
 def _simple(category: str, known: Sequence[Task], rng: Random) -> Scenario:
-    return _ask_one(category, [make_tool(_drawn(known, rng), rng)], known, rng)
-
-
-def _ask_one(category: str, offered: Sequence[Tool], known: Sequence[Task], rng: Random) -> Scenario:
-    """One call of one of the tools."""
-    asked = draw_request(rng.choice(offered) if len(offered) > 1 else offered[0], rng)
-    return _scenario(category, word(asked, rng), offered, [asked.call], "", rng)
+    tool = make_tool(_drawn(known, rng), rng)
+    asked = draw_request(tool, rng)
+    return _scenario(category, word(asked, rng), [tool], [asked.call], "", rng)
 
 
 def _multiple(category: str, known: Sequence[Task], rng: Random) -> Scenario:
@@ -159,25 +125,13 @@ def _multiple(category: str, known: Sequence[Task], rng: Random) -> Scenario:
     return _scenario(category, word(asked, rng), offered, [asked.call], "", rng)
 
 
-def _is_short(task: Task) -> bool:
-    return len(task.required) <= MOST_PARAMETERS
-
-
-def _differ(asked: Sequence[Request]) -> bool:
-    return len({format_tool_call(item.call) for item in asked}) > 1
-
-
 def _parallel(category: str, known: Sequence[Task], rng: Random) -> Scenario:
-    asked: list[Request] = []
-    while not _differ(asked):
-        tool = make_tool(rng.choice([task for task in known if _is_short(task)]), rng)
-        asked = [draw_request(tool, rng) for _ in range(rng.choice((2, 2, 2, 3)))]
-    return _in_parallel(category, asked, rng)
-
-
-def _in_parallel(category: str, asked: Sequence[Request], rng: Random) -> Scenario:
     """Several calls of one tool; in most of them the request says only what differs after the first."""
-    tool, calls = asked[0].tool, [item.call for item in asked]
+    calls: list[ToolCall] = []
+    while len({format_tool_call(call) for call in calls}) < 2:
+        tool = make_tool(rng.choice([task for task in known if len(task.required) <= MOST_PARAMETERS]), rng)
+        asked = [draw_request(tool, rng) for _ in range(rng.choice((2, 2, 2, 3)))]
+        calls = [item.call for item in asked]
     if not tool.task.inline and all(item.phrases for item in asked) and rng.random() < 0.6:
         joint = rng.choice((" and ", ", and also ", ", then ", " and another "))
         text = f"{word(asked[0], rng).rstrip('.?')}{joint}{joint.join(values(item) for item in asked[1:])}."
@@ -186,16 +140,8 @@ def _in_parallel(category: str, asked: Sequence[Request], rng: Random) -> Scenar
     return _scenario(category, text, [tool], list({format_tool_call(call): call for call in calls}.values()), "", rng)
 
 
-def _ask_in_parallel(category: str, offered: Sequence[Tool], known: Sequence[Task], rng: Random) -> Scenario:
-    """Several calls of the tool, or one where it is not made for several."""
-    asked = [draw_request(offered[0], rng) for _ in range(rng.choice((2, 2, 2, 3)))]
-    if not _is_short(offered[0].task) or not _differ(asked):
-        return _ask_one("simple", offered, known, rng)
-    return _in_parallel(category, asked, rng)
-
-
 def _parallel_multiple(category: str, known: Sequence[Task], rng: Random) -> Scenario:
-    short = [task for task in known if _is_short(task)]
+    short = [task for task in known if len(task.required) <= MOST_PARAMETERS]
     first = make_tool(rng.choice(short), rng)
     second, *others = _mixed_names(first, _others(first.task, short, rng.choice((1, 2)), rng))
     asked = [draw_request(first, rng), draw_request(second, rng)]
@@ -203,43 +149,17 @@ def _parallel_multiple(category: str, known: Sequence[Task], rng: Random) -> Sce
     return _scenario(category, several(asked, rng), offered, [item.call for item in asked], "", rng)
 
 
-def _ask_two(category: str, offered: Sequence[Tool], known: Sequence[Task], rng: Random) -> Scenario:
-    """A call of each of two tools, or one where either is not made for that."""
-    chosen = rng.sample(offered, 2)
-    if not all(_is_short(tool.task) for tool in chosen):
-        return _ask_one("multiple", offered, known, rng)
-    asked = [draw_request(tool, rng) for tool in chosen]
-    return _scenario(category, several(asked, rng), offered, [item.call for item in asked], "", rng)
-
-
 def _irrelevance(category: str, known: Sequence[Task], rng: Random) -> Scenario:
+    """None of the tools offered does what is asked for."""
     asked = draw_request(make_tool(rng.choice(known), rng), rng)
     offered = _others(asked.tool.task, known, rng.choice((1, 1, 1, 2)), rng)
-    return _refused(category, asked, offered, rng)
-
-
-def _refused(category: str, asked: Request, offered: Sequence[Tool], rng: Random) -> Scenario:
-    """None of the tools offered does what is asked for."""
     return _scenario(category, word(asked, rng), offered, [], rng.choice(REFUSALS), rng)
 
 
-def _ask_for_another(category: str, offered: Sequence[Tool], known: Sequence[Task], rng: Random) -> Scenario:
-    """What another tool is for, often one of the same domain."""
-    others = [task for task in known if all(task != tool.task for tool in offered)]
-    near = [task for task in others if task.domain == offered[0].task.domain]
-    task = rng.choice(near if near and rng.random() < SAME_DOMAIN else others)
-    return _refused(category, draw_request(make_tool(task, rng), rng), offered, rng)
-
-
 def _no_tool(category: str, known: Sequence[Task], rng: Random) -> Scenario:
-    request, answer = draw_small_talk(rng)
-    return _scenario(category, request, [make_tool(rng.choice(known), rng)], [], answer, rng)
-
-
-def _ask_nothing(category: str, offered: Sequence[Tool], known: Sequence[Task], rng: Random) -> Scenario:
     """Nothing that any tool is for."""
     request, answer = draw_small_talk(rng)
-    return _scenario(category, request, offered, [], answer, rng)
+    return _scenario(category, request, [make_tool(rng.choice(known), rng)], [], answer, rng)
 
 
 _MAKERS: dict[str, Callable[[str, Sequence[Task], Random], Scenario]] = {
@@ -249,13 +169,4 @@ _MAKERS: dict[str, Callable[[str, Sequence[Task], Random], Scenario]] = {
     "parallel_multiple": _parallel_multiple,
     "irrelevance": _irrelevance,
     "no_tool": _no_tool,
-}
-# Further requests to tools that are offered already.
-_ASKED_OF: dict[str, Callable[[str, Sequence[Tool], Sequence[Task], Random], Scenario]] = {
-    "simple": _ask_one,
-    "multiple": _ask_one,
-    "parallel": _ask_in_parallel,
-    "parallel_multiple": _ask_two,
-    "irrelevance": _ask_for_another,
-    "no_tool": _ask_nothing,
 }

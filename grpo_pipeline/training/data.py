@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import cycle, islice
 from pathlib import Path
 
 import polars as pl
@@ -18,7 +16,6 @@ from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.training.batches import schedule
 from grpo_pipeline.training.loading import render_prompt
 from grpo_pipeline.training.profiles import ResolvedTraining
-from grpo_pipeline.training.shared_beginnings import shared_beginnings
 
 TRAIN_FILE = "train.parquet"
 # Marks tokens that are read but not learned.
@@ -141,16 +138,13 @@ def warm_start_dataset(
     """Prompt and answer as tokens, of which only the answer's are learned; every step's rows in order, pairs first."""
     longest = LONGEST_CORRECTION * resolved.max_completion_tokens
 
-    def tokens(examples: Sequence[Example]) -> int:
-        return max(len(example.prompt_tokens) + min(longest, len(example.chosen_tokens)) for example in examples)
+    def tokens(example: Example) -> int:
+        return len(example.prompt_tokens) + min(longest, len(example.chosen_tokens))
 
     own, general = resolved.pairs_per_step, resolved.rehearsed_per_step
-    together = together_per_step(resolved)
-    scheduled = schedule(like_prompts(data.examples, together), own // together, steps, resolved.seed, tokens)
     corrections = [
         _learned(example.prompt_tokens, example.chosen_tokens[:longest])
-        for examples in scheduled
-        for example in examples
+        for example in schedule(data.examples, own, steps, resolved.seed, tokens)
     ]
     mixed_in = (
         schedule(rehearsed, general, steps, resolved.seed, lambda item: len(item.answer_tokens)) if general else []
@@ -160,23 +154,6 @@ def warm_start_dataset(
     for step in range(steps):
         rows += corrections[step * own : (step + 1) * own] + repeated[step * general : (step + 1) * general]
     return Dataset.from_list(rows)
-
-
-def together_per_step(resolved: ResolvedTraining) -> int:
-    """How many examples with like prompts stay together: what is asked for, as far as it divides a step's pairs."""
-    return math.gcd(resolved.warm_start_together, resolved.pairs_per_step)
-
-
-def like_prompts(examples: Sequence[Example], size: int) -> list[Sequence[Example]]:
-    """All examples in groups of a size, those whose prompts begin alike together, the last group filled up."""
-    if size == 1:
-        return [[example] for example in examples]
-    groups = [item.members for item in shared_beginnings([item.prompt_tokens for item in examples], most=size)]
-    whole = [number for group in groups if len(group) == size for number in group]
-    left = [number for group in groups if len(group) < size for number in group]
-    numbers = islice(cycle([*whole, *left]), size * math.ceil(len(examples) / size))
-    ordered = [examples[number] for number in numbers]
-    return [ordered[first : first + size] for first in range(0, len(ordered), size)]
 
 
 def _learned(prompt: Sequence[int], answer: Sequence[int]) -> dict[str, list[int]]:

@@ -23,7 +23,7 @@ from grpo_pipeline.artifacts import write_atomically
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.gates.preflight import Preflight, Sampled, Timing, judge
 from grpo_pipeline.rewards.catalog import REWARDS, total
-from grpo_pipeline.training.data import Example, TrainingData, like_prompts, together_per_step
+from grpo_pipeline.training.data import Example, TrainingData
 from grpo_pipeline.training.grpo import grpo_steps
 from grpo_pipeline.training.loading import end_tokens, load_policy
 from grpo_pipeline.training.merged import MergedPolicy
@@ -237,10 +237,7 @@ def _warm_start_seconds(merged: PreTrainedModel, data: TrainingData, start: Star
     if not resolved.warm_start:
         return 0.0
     own = max(1, resolved.warm_start_batch // start.devices)
-    together = together_per_step(resolved)
-    groups = like_prompts(data.examples, together)
-    count = min(len(groups), max(1, min(own, resolved.micro_batch) // together))
-    examples = [example for group in random.Random(resolved.seed).sample(groups, count) for example in group]
+    examples = _chosen(data.examples, resolved)[: min(own, resolved.micro_batch)]
     sequences = [(example.prompt_tokens, example.chosen_tokens) for example in examples]
     seconds = correction_pass_seconds(merged, sequences, resolved)
     return seconds * own / len(sequences) * warm_start_steps(len(data.examples), resolved)

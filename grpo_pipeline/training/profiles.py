@@ -54,7 +54,6 @@ class ResolvedTraining(BaseModel):
     warm_start_epochs: float
     warm_start_steps: int | None
     warm_start_batch: int
-    warm_start_together: int
     warm_start_learning_rate: float
     rehearsal_share: float
     dpo_learning_rate: float
@@ -103,7 +102,6 @@ PROFILES: dict[ProfileName, dict[str, Any]] = {
         "warm_start_epochs": 2.0,
         "warm_start_steps": None,
         "warm_start_batch": 16,
-        "warm_start_together": 1,
         "warm_start_learning_rate": 1e-4,
         "rehearsal_share": 0.1,
         "dpo_learning_rate": 2e-5,
@@ -126,7 +124,6 @@ PROFILES: dict[ProfileName, dict[str, Any]] = {
         "warm_start_epochs": 2.0,
         "warm_start_steps": 24,
         "warm_start_batch": 8,
-        "warm_start_together": 1,
         "warm_start_learning_rate": 1e-3,
         "rehearsal_share": 0.25,
         "dpo_learning_rate": 1e-4,
@@ -150,7 +147,6 @@ PROFILES: dict[ProfileName, dict[str, Any]] = {
         "warm_start_epochs": 10.0,
         "warm_start_steps": 10,
         "warm_start_batch": 4,
-        "warm_start_together": 1,
         "warm_start_learning_rate": 1e-2,
         "rehearsal_share": 0.0,
         "dpo_learning_rate": 1e-3,

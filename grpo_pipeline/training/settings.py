@@ -40,12 +40,6 @@ class TrainingSettings(BudgetSettings):
     warm_start_batch: int | None = Field(
         None, gt=0, description="Examples in one optimizer step of the warm start, rehearsed ones included."
     )
-    warm_start_together: int | None = Field(
-        None,
-        gt=0,
-        description="Examples with like prompts that stay in one step of the warm start, where what their prompts "
-        "begin alike with (system message, tools) is read once; 1 mixes the steps best.",
-    )
     warm_start_learning_rate: float | None = Field(None, gt=0, description="Peak learning rate of the warm start.")
     rehearsal_share: float | None = Field(
         None,

@@ -1,8 +1,8 @@
 """Sequences that begin alike, as those of one agent do: the same system message, the same tools.
 
-What it buys: a model reads what they share once. Four requests to one set of tools hold 120 tokens each that all four
-begin with, and 80 of their own, so 440 tokens are read instead of 800. The gradient is that of the same function, as
-the shared tokens' keys and values are part of the graph.
+What it buys: a model reads what they share once. A warm-start step on eight requests to an agent with three tools takes
+5.8 s where TRL's takes 25.7 s (`make bench-training`). The gradient is that of the same function, as the shared tokens'
+keys and values are part of the graph.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise, takewhile
 
-# Reading in two parts has a cost of its own; from this share of the tokens on it is not worth it.
-WORTHWHILE = 0.75
+# Reading in two parts has a cost of its own: with less than this share of the tokens spared it is not worth it.
+WORTHWHILE = 0.25
 
 
 @dataclass(frozen=True)
@@ -23,17 +23,14 @@ class Beginning:
     tokens: tuple[int, ...]
 
 
-def shared_beginnings(
-    sequences: Sequence[Sequence[int]], limits: Sequence[int] | None = None, most: int | None = None
-) -> list[Beginning]:
+def shared_beginnings(sequences: Sequence[Sequence[int]], limits: Sequence[int]) -> list[Beginning]:
     """Sort sequences into groups that begin alike, such that as few tokens as possible are left to read.
 
     Args:
         sequences: token ids.
-        limits: how many of each one's first tokens may be read apart from the rest; all of them where not given.
-        most: members of a group; as many as there are where not given.
+        limits: how many of each one's first tokens may be read apart from the rest.
     """
-    every = [tuple(sequence[: limits[number] if limits else None]) for number, sequence in enumerate(sequences)]
+    every = [tuple(sequence[:limit]) for sequence, limit in zip(sequences, limits, strict=True)]
     order = sorted(range(len(every)), key=every.__getitem__)
     free = [every[number] for number in order]
     shared = [0, *(_common(one, other) for one, other in pairwise(free))]
@@ -41,7 +38,7 @@ def shared_beginnings(
     spared, begins = [0], list[int]()
     for end in range(1, len(free) + 1):
         common, best = len(free[end - 1]), (spared[end - 1], end - 1)
-        for first in range(end - 2, max(0, end - (most or end)) - 1, -1):
+        for first in range(end - 2, -1, -1):
             common = min(common, shared[first + 1])
             if common == 0:
                 break
@@ -59,12 +56,11 @@ def shared_beginnings(
 
 
 def worth_sharing(sequences: Sequence[Sequence[int]], beginnings: Sequence[Beginning]) -> bool:
-    """Whether reading beginnings apart spares enough of the tokens, padding of the sequences as a whole included."""
+    """Whether reading beginnings apart spares enough of the tokens."""
     if not all(beginning.tokens for beginning in beginnings):
         return False
     spared = sum((len(beginning.members) - 1) * len(beginning.tokens) for beginning in beginnings)
-    apart = sum(len(sequence) for sequence in sequences) - spared
-    return apart < WORTHWHILE * len(sequences) * max(len(sequence) for sequence in sequences)
+    return spared >= WORTHWHILE * sum(len(sequence) for sequence in sequences)
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 from transformers import DynamicCache, PreTrainedModel
 
 from grpo_pipeline.training.padding import padded
@@ -22,11 +23,9 @@ from grpo_pipeline.training.shared_beginnings import shared_beginnings, worth_sh
 
 # Rows of logits held at once: with a vocabulary of 50,000 they stay in a CPU's last cache.
 HEAD_CHUNK = 64
-# Rows of unequal length are read by a CPU in parts of about so many tokens, like lengths together: padded as a whole,
-# 16 rows of 1,292 tokens become 2,244. Larger products are no faster there.
+# What follows shared beginnings is short and unequal: a CPU reads it in parts of about so many tokens, like lengths
+# together. Padded as a whole, 16 rows of 1,292 tokens become 2,244, and larger products were no faster.
 CPU_TOKENS = 384
-# Padding up to this share of the tokens is left as it is.
-LITTLE_PADDING = 0.1
 
 
 class _ChosenLogProbs(torch.autograd.Function):
@@ -158,32 +157,21 @@ def score_answers(
         torch.where(kept.prompt_mask.bool(), kept.prompts, -1), dim=0, return_inverse=True
     )
     read = _Read(model, prompts.clamp(min=0), (prompts >= 0).long())
-    lengths, wanted = kept.answer_mask.sum(-1), kept.answer_mask.bool()
-    width, device = given.answers.shape[1], wanted.device
-    places, found = [], []
-    for numbers in _parts(lengths.tolist(), device):
-        rows = torch.tensor(numbers, device=device)
-        longest = max(1, int(lengths[rows].max()))
-        answers, own = kept.answers[rows, :longest], wanted[rows, :longest]
-        hidden = read.last.index_select(0, group_of[rows])
-        if longest > 1:
-            written = read.go_on(group_of[rows], answers[:, :-1], kept.answer_mask[rows, : longest - 1])
-            hidden = torch.cat([hidden, written], dim=1)
-        head = model.get_output_embeddings().weight
-        found.append(chosen_log_probs(hidden[own], head, answers[own], temperature))
-        places.append((rows.unsqueeze(1) * width + torch.arange(longest, device=device))[own])
-    place = torch.cat(places)
-    log_probs, entropies = (
-        torch.zeros(given.answers.numel(), device=device).index_put((place,), torch.cat(parts)).view(-1, width)
-        for parts in zip(*found, strict=True)
-    )
-    return log_probs, entropies
+    hidden = read.last.index_select(0, group_of)
+    if kept.answers.shape[1] > 1:
+        written = read.go_on(group_of, kept.answers[:, :-1], kept.answer_mask[:, :-1])
+        hidden = torch.cat([hidden, written], dim=1)
+    head, wanted = model.get_output_embeddings().weight, kept.answer_mask.bool()
+    log_probs, entropies = chosen_log_probs(hidden[wanted], head, kept.answers[wanted], temperature)
+    empty = torch.zeros(given.answers.shape, device=wanted.device, dtype=torch.float32)
+    place = nn.functional.pad(wanted, (0, given.answers.shape[1] - wanted.shape[1]))
+    return empty.masked_scatter(place, log_probs), empty.masked_scatter(place, entropies)
 
 
 def _parts(lengths: Sequence[int], device: torch.device) -> list[list[int]]:
     """Row numbers of what is read at once: on a CPU rows of like length, on a GPU all of them."""
     rows = list(range(len(lengths)))
-    if device.type != "cpu" or max(lengths) * len(lengths) <= (1 + LITTLE_PADDING) * sum(lengths):
+    if device.type != "cpu":
         return [rows]
     parts: list[list[int]] = [[]]
     for row in sorted(rows, key=lengths.__getitem__):

@@ -36,6 +36,9 @@ def test_each_model_is_compared_with_the_one_before(questions: list[BfclQuestion
     shares = {name: row["simple_python"]["right"] for name, row in found["shares"].items()}
     assert shares == {"base": 0, "warm_start": 5, "grpo": 10}
     assert {row["irrelevance"]["right"] for row in found["shares"].values()} == {10}
+    said = {name: sum(share["n"] for share in row.values()) for name, row in found["said"].items()}
+    assert said == {"base": 10, "warm_start": 10, "grpo": 10}
+    assert sum(share["right"] for share in found["said"]["warm_start"].values()) == 5
     gained = found["differences"]["grpo minus warm_start"]["simple_python"]
     assert (gained["gained"], gained["lost"], gained["n"], gained["difference"]) == (5, 0, 10, 0.5)
     assert found["faults"]["base"] == {"simple_python": {"no call": 10}}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,14 +10,7 @@ from datasets import Dataset
 from trl import SFTConfig
 
 from grpo_pipeline.training.base_model import locate_base_model
-from grpo_pipeline.training.data import (
-    IGNORED,
-    Example,
-    TrainingData,
-    like_prompts,
-    together_per_step,
-    warm_start_dataset,
-)
+from grpo_pipeline.training.data import IGNORED
 from grpo_pipeline.training.loading import load_policy
 from grpo_pipeline.training.policy import Policy, fresh_policy
 from grpo_pipeline.training.profiles import Hardware, resolve
@@ -100,41 +92,3 @@ def test_what_prompts_begin_alike_with_is_read_once(home: Path) -> None:
     assert len(scored) == sum(label != IGNORED for row in ALIKE for label in row["labels"])
     # 220 tokens in six rows, 300 with padding; the two beginnings hold 70, and what follows them 43.
     assert sum(sizes) < 150
-
-
-def example(number: int, prompt: Sequence[int]) -> Example:
-    return Example(f"pair-{number}", "", "", "", "", prompt, [number], [number])
-
-
-@pytest.mark.parametrize("size", [1, 3, 4])
-def test_examples_with_like_prompts_stay_together_and_none_is_left_out(size: int) -> None:
-    tools = [range(start, start + 30) for start in (100, 200, 300)]
-    examples = [example(number, [*tools[number % 3], 5, number]) for number in range(3 * 4)]
-    groups = like_prompts(examples, size)
-    assert {len(group) for group in groups} == {size}
-    assert {item.pair_id for group in groups for item in group} == {item.pair_id for item in examples}
-    whole = [group for group in groups if len({item.prompt_tokens[0] for item in group}) == 1]
-    # Of four, three stay together and one is left for a mixed group.
-    assert len(whole) >= {1: 12, 3: 3, 4: 3}[size]
-
-
-def test_one_example_fills_its_group_alone() -> None:
-    assert [len(group) for group in like_prompts([example(1, [1, 2])], 4)] == [4]
-
-
-@pytest.mark.parametrize(("together", "batch", "kept"), [(4, 16, 4), (4, 6, 2), (4, 5, 1), (1, 16, 1)])
-def test_as_many_stay_together_as_divide_a_step(together: int, batch: int, kept: int) -> None:
-    settings = TrainingSettings(profile="tiny", warm_start_together=together, warm_start_batch=batch)
-    assert together_per_step(resolve(settings, Hardware(0, cpu_bf16=False))) == kept
-
-
-def test_a_step_reads_like_prompts_together_and_an_epoch_every_pair_once() -> None:
-    tools = [[*range(start, start + 30)] for start in range(100, 900, 100)]
-    examples = [example(number, [*tools[number % 8], 5, number]) for number in range(32)]
-    settings = TrainingSettings(profile="tiny", warm_start_together=4, warm_start_batch=8)
-    resolved = resolve(settings, Hardware(0, cpu_bf16=False))
-    rows = warm_start_dataset(TrainingData(examples, examples, {}, ""), resolved, 4)
-    assert sorted(row["labels"][-1] for row in rows) == list(range(32))
-    for step in range(4):
-        first_tokens = [row["input_ids"][0] for row in rows.select(range(8 * step, 8 * step + 8))]
-        assert sorted(first_tokens.count(token) for token in set(first_tokens)) == [4, 4]
