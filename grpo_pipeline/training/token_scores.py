@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from transformers import DynamicCache, PreTrainedModel
+from transformers import DynamicCache, DynamicLayer, PreTrainedModel
 
 from grpo_pipeline.training.padding import padded
 from grpo_pipeline.training.shared_beginnings import shared_beginnings, worth_sharing
@@ -205,7 +205,7 @@ def score_labels(
     # The token before the first label is left to the rest, which then gives every state that is scored.
     limits = [max(0, int((row != ignored).int().argmax()) - 1) for row in wanted]
     beginnings = shared_beginnings(sequences, limits)
-    if not worth_sharing(sequences, beginnings):
+    if not worth_sharing(sequences, beginnings) or not _keeps_all_it_reads(model):
         states = model.get_decoder()(input_ids=tokens, attention_mask=mask, use_cache=False).last_hidden_state
         return _labelled_log_probs(model, states, labels, ignored)
     device = tokens.device
@@ -224,6 +224,11 @@ def score_labels(
             _labelled_log_probs(model, states, padded([row.labels for row in rows], device, filler=ignored)[0], ignored)
         )
     return torch.cat(found)
+
+
+def _keeps_all_it_reads(model: PreTrainedModel) -> bool:
+    """Whether every layer attends to all tokens before; from a window or a state, several sequences cannot go on."""
+    return all(type(layer) is DynamicLayer for layer in DynamicCache(config=model.config).layers)
 
 
 def _labelled_log_probs(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from datasets import Dataset
+from transformers import MistralConfig, MistralForCausalLM
 from trl import SFTConfig
 
 from grpo_pipeline.training.base_model import locate_base_model
@@ -92,3 +93,24 @@ def test_what_prompts_begin_alike_with_is_read_once(home: Path) -> None:
     assert len(scored) == sum(label != IGNORED for row in ALIKE for label in row["labels"])
     # 220 tokens in six rows, 300 with padding; the two beginnings hold 70, and what follows them 43.
     assert sum(sizes) < 150
+
+
+def test_models_that_forget_what_they_read_read_every_sequence_whole() -> None:
+    config = MistralConfig(
+        vocab_size=128,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        sliding_window=8,
+        tie_word_embeddings=False,
+    )
+    torch.manual_seed(0)
+    model = MistralForCausalLM(config).eval()
+    batch = LeftPadding(0)(ALIKE)
+    tokens, mask, labels = batch["input_ids"], batch["attention_mask"], batch["labels"]
+    scored = score_labels(model, tokens, mask, labels, IGNORED)
+    log_probs = model(input_ids=tokens, attention_mask=mask).logits[:, :-1].log_softmax(-1)
+    expected = log_probs.gather(-1, tokens[:, 1:, None]).squeeze(-1)[labels[:, 1:] != IGNORED]
+    torch.testing.assert_close(scored, expected, rtol=1e-4, atol=1e-5)
