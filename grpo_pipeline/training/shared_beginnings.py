@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise, takewhile
 
 # Reading in two parts has a cost of its own: with less than this share of the tokens spared it is not worth it.
-WORTHWHILE = 0.25
+WORTHWHILE = 1 / 3
 
 
 @dataclass(frozen=True)

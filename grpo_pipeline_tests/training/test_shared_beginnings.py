@@ -80,6 +80,6 @@ def test_requests_to_the_same_tools_are_found_wherever_they_stand() -> None:
     ],
     ids=["alike", "not alike", "hardly alike"],
 )
-def test_beginnings_are_read_apart_only_where_that_spares_a_quarter(sequences: list[list[int]], worth: bool) -> None:
+def test_beginnings_are_read_apart_only_where_that_spares_a_third(sequences: list[list[int]], worth: bool) -> None:
     limits = [len(sequence) - 1 for sequence in sequences]
     assert worth_sharing(sequences, shared_beginnings(sequences, limits)) is worth
