@@ -6,11 +6,11 @@ import re
 from typing import Any
 
 from grpo_pipeline.benchmark.bfcl import BfclQuestion
+from grpo_pipeline.tool_calling.number_values import NUMBER_WORDS
 
 SAID, NOT_SAID = "every value is said", "a value is not said"
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 GROUPING = re.compile(r"(?<=\d),(?=\d{3})")
-NUMBER_WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
 def kind_of(question: BfclQuestion) -> str:
@@ -18,7 +18,7 @@ def kind_of(question: BfclQuestion) -> str:
     text = GROUPING.sub("", question.text.casefold())
     numbers = {float(number) for number in NUMBER.findall(text)}
     words = set(re.findall(r"[a-z]+", text))
-    numbers |= {float(place) for place, word in enumerate(NUMBER_WORDS, start=1) if word in words}
+    numbers |= {float(place) for place, word in enumerate(NUMBER_WORDS, start=2) if word in words}
     accepted = [values for call in question.wanted for arguments in call.values() for values in arguments.values()]
     return SAID if all(any(_is_said(value, text, numbers) for value in values) for values in accepted) else NOT_SAID
 

@@ -143,20 +143,21 @@ def warm_start_dataset(
 
     own, general = resolved.pairs_per_step, resolved.rehearsed_per_step
     corrections = [
-        _learned(example.prompt_tokens, example.chosen_tokens[:longest])
+        learned(example.prompt_tokens, example.chosen_tokens[:longest])
         for example in schedule(data.examples, own, steps, resolved.seed, tokens)
     ]
     mixed_in = (
         schedule(rehearsed, general, steps, resolved.seed, lambda item: len(item.answer_tokens)) if general else []
     )
-    repeated = [_learned(item.prompt_tokens, item.answer_tokens) for item in mixed_in]
+    repeated = [learned(item.prompt_tokens, item.answer_tokens) for item in mixed_in]
     rows = []
     for step in range(steps):
         rows += corrections[step * own : (step + 1) * own] + repeated[step * general : (step + 1) * general]
     return Dataset.from_list(rows)
 
 
-def _learned(prompt: Sequence[int], answer: Sequence[int]) -> dict[str, list[int]]:
+def learned(prompt: Sequence[int], answer: Sequence[int]) -> dict[str, list[int]]:
+    """Prompt and answer as one row of token ids, of which only the answer's are labelled."""
     return {"input_ids": [*prompt, *answer], "labels": [IGNORED] * len(prompt) + [*answer]}
 
 

@@ -9,10 +9,11 @@ from typing import TypeVar
 import torch
 from transformers import PreTrainedModel
 
-from grpo_pipeline.training.data import IGNORED
+from grpo_pipeline.training.data import IGNORED, learned
 from grpo_pipeline.training.padding import padded
 from grpo_pipeline.training.profiles import ResolvedTraining
 from grpo_pipeline.training.token_scores import PromptedAnswers, score_answers, score_labels
+from grpo_pipeline.training.warm_start import LeftPadding
 
 # With checkpointing, the forward pass is done again on the way back, which takes twice as long as the pass itself.
 RECOMPUTED = 4 / 3
@@ -55,9 +56,8 @@ def correction_pass_seconds(
     merged: PreTrainedModel, sequences: Sequence[tuple[Tokens, Tokens]], resolved: ResolvedTraining
 ) -> float:
     """Seconds of the warm start's forward and backward pass over prompts with their corrections, as token ids."""
-    tokens, mask = padded([[*prompt, *answer] for prompt, answer in sequences], merged.device, "left")
-    answers = [[IGNORED] * len(prompt) + [*answer] for prompt, answer in sequences]
-    labels, _ = padded(answers, merged.device, "left", IGNORED)
+    batch = LeftPadding(0)([learned(prompt, answer) for prompt, answer in sequences])
+    tokens, mask, labels = (batch[name].to(merged.device) for name in ("input_ids", "attention_mask", "labels"))
 
     def work() -> None:
         score_labels(merged, tokens, mask, labels, IGNORED).sum().backward()

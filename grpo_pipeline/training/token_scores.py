@@ -199,11 +199,9 @@ def score_labels(
         mask: 1 where a token is read.
         labels: the tokens themselves where they are scored, else `ignored`.
     """
-    present = [row.bool() for row in mask]
-    sequences = [row[kept].tolist() for row, kept in zip(tokens, present, strict=True)]
-    wanted = [row[kept] for row, kept in zip(labels, present, strict=True)]
+    sequences, wanted = _without_padding(tokens, mask), _without_padding(labels, mask)
     # The token before the first label is left to the rest, which then gives every state that is scored.
-    limits = [max(0, int((row != ignored).int().argmax()) - 1) for row in wanted]
+    limits = [max(0, next((place for place, label in enumerate(row) if label != ignored), 0) - 1) for row in wanted]
     beginnings = shared_beginnings(sequences, limits)
     if not worth_sharing(sequences, beginnings) or not _keeps_all_it_reads(model):
         states = model.get_decoder()(input_ids=tokens, attention_mask=mask, use_cache=False).last_hidden_state
@@ -211,7 +209,7 @@ def score_labels(
     device = tokens.device
     read = _Read(model, *padded([beginning.tokens for beginning in beginnings], device, "left"))
     rests = [
-        _Rest(group, sequences[number][len(beginning.tokens) :], wanted[number][len(beginning.tokens) :].tolist())
+        _Rest(group, sequences[number][len(beginning.tokens) :], wanted[number][len(beginning.tokens) :])
         for group, beginning in enumerate(beginnings)
         for number in beginning.members
     ]
@@ -224,6 +222,10 @@ def score_labels(
             _labelled_log_probs(model, states, padded([row.labels for row in rows], device, filler=ignored)[0], ignored)
         )
     return torch.cat(found)
+
+
+def _without_padding(rows: torch.Tensor, mask: torch.Tensor) -> list[list[int]]:
+    return [row[kept].tolist() for row, kept in zip(rows.cpu(), mask.bool().cpu(), strict=True)]
 
 
 def _keeps_all_it_reads(model: PreTrainedModel) -> bool:

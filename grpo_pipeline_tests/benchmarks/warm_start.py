@@ -24,7 +24,7 @@ from trl import SFTConfig, SFTTrainer
 
 from grpo_pipeline.tool_calling.scenarios import make_scenarios
 from grpo_pipeline.training.base_model import BaseModel, locate_base_model
-from grpo_pipeline.training.data import IGNORED
+from grpo_pipeline.training.data import IGNORED, learned
 from grpo_pipeline.training.determinism import quiet_libraries
 from grpo_pipeline.training.loading import load_tokenizer, render_prompt
 from grpo_pipeline.training.policy import Policy, fresh_policy
@@ -48,7 +48,7 @@ def rows_of(kind: str, base: BaseModel) -> list[dict[str, list[int]]]:
         tools = (scenarios[0] if kind == ONE_AGENT else item).schemas
         text = render_prompt(tokenizer, [{"role": "user", "content": item.request}], tools)
         prompt, answer = tokenizer([text, item.answer], add_special_tokens=False)["input_ids"]
-        rows.append({"input_ids": prompt + answer, "labels": [IGNORED] * len(prompt) + answer})
+        rows.append(learned(prompt, answer))
     return rows
 
 

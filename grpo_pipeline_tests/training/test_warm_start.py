@@ -16,7 +16,7 @@ from grpo_pipeline.training.loading import load_policy
 from grpo_pipeline.training.policy import Policy, fresh_policy
 from grpo_pipeline.training.profiles import Hardware, resolve
 from grpo_pipeline.training.settings import TrainingSettings
-from grpo_pipeline.training.token_scores import score_labels
+from grpo_pipeline.training.token_scores import CPU_TOKENS, score_labels
 from grpo_pipeline.training.warm_start import LeftPadding, WarmStartTrainer
 
 ROWS = [
@@ -69,10 +69,15 @@ def gradients(
     return float(loss), {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
 
-@pytest.mark.parametrize("rows", [ROWS, ALIKE], ids=["unlike", "with like beginnings"])
+@pytest.mark.parametrize(
+    ("rows", "at_once"),
+    [(ROWS, CPU_TOKENS), (ALIKE, CPU_TOKENS), (ALIKE, 12)],
+    ids=["unlike", "with like beginnings", "the rests in several parts"],
+)
 def test_loss_and_gradients_are_those_of_base_and_adapter(
-    home: Path, tmp_path: Path, rows: list[dict[str, list[int]]]
+    home: Path, tmp_path: Path, rows: list[dict[str, list[int]]], at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("grpo_pipeline.training.token_scores.CPU_TOKENS", at_once)
     merged_loss, merged = gradients(home, tmp_path, rows, plain=False)
     plain_loss, plain = gradients(home, tmp_path, rows, plain=True)
     assert merged_loss == pytest.approx(plain_loss, rel=1e-5)
@@ -91,8 +96,8 @@ def test_what_prompts_begin_alike_with_is_read_once(home: Path) -> None:
     batch = LeftPadding(0)(ALIKE)
     scored = score_labels(model, batch["input_ids"], batch["attention_mask"], batch["labels"], IGNORED)
     assert len(scored) == sum(label != IGNORED for row in ALIKE for label in row["labels"])
-    # 220 tokens in six rows, 300 with padding; the two beginnings hold 70, and what follows them 43.
-    assert sum(sizes) < 150
+    # Of 294, the two beginnings hold 39 and 30 tokens, and the longest of six rests 10.
+    assert sum(sizes) == 2 * 39 + 6 * 10
 
 
 def test_models_that_forget_what_they_read_read_every_sequence_whole() -> None:
