@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from grpo_pipeline.conversation import ToolCall
-from grpo_pipeline.tool_calling.catalog import COMPUTE, LOOKUP, PLACEHOLDER, SEARCH, Task
+from grpo_pipeline.tool_calling.catalog import COMPUTE, LOOKUP, PLACEHOLDER, SEARCH
 from grpo_pipeline.tool_calling.tools import Slot, Tool
 
 # Share of optional arguments that a request says.
@@ -92,9 +92,6 @@ ACT_OPENERS = (
     "would you {}?",
     "help me {}",
 )
-# Marks what is said before the thing asked for: vegan restaurants, the 2021 league table, Monet's paintings.
-BEFORE = "^"
-ARTICLES = ("the ", "my ", "all ")
 FRONTABLE = ("for ", "in ", "from ", "on ", "with ", "at ", "using ", "by ", "after ")
 
 
@@ -110,56 +107,34 @@ class Request:
     call: ToolCall
 
 
-def draw_request(tool: Tool, rng: Random, *, before: bool = True) -> Request:
-    """Draw the values of a call, and how each is said.
-
-    Args:
-        before: whether one of them may be said before the thing asked for, as "vegan" in "vegan restaurants".
-    """
+def draw_request(tool: Tool, rng: Random) -> Request:
+    """Draw the values of a call, and how each is said."""
     spoken = [slot for slot in tool.slots if slot.required or rng.random() < SAID_OPTIONAL]
     arguments: dict[str, Any] = {}
     inline: dict[str, str] = {}
-    phrases, facts, front = [], [], ""
+    phrases, facts = [], []
     for slot in spoken:
-        within = slot.parameter.key in tool.task.inline
-        value, text, phrase = _say(slot, rng, before=before and not (within or front) and _takes_before(tool.task))
+        value, text, phrase = _say(slot, rng)
         arguments[slot.name] = value
-        if within:
+        if slot.parameter.key in tool.task.inline:
             inline[slot.parameter.key] = text
-        elif phrase.startswith(BEFORE):
-            front = phrase.removeprefix(BEFORE)
         else:
             phrases.append(phrase)
             facts.append((slot.name.replace("_", " "), text))
-    head = _with_before(PLACEHOLDER.sub(lambda match: inline[match[1]], tool.task.what), front)
+    head = PLACEHOLDER.sub(lambda match: inline[match[1]], tool.task.what)
     plain = all(text for _, text in facts)
     return Request(tool, head, tuple(phrases), tuple(facts) if plain else (), ToolCall(tool.name, arguments))
 
 
-def _takes_before(task: Task) -> bool:
-    return task.verb in OPENERS and not task.what.startswith(("{", "a ", "an "))
-
-
-def _with_before(head: str, front: str) -> str:
-    """The thing asked for with what is said before it, which comes after an article or, as "Monet's", in its place."""
-    if not front:
-        return head
-    article = next((item for item in ARTICLES if head.startswith(item)), "")
-    kept = "" if front.endswith("'s") else article
-    return f"{kept}{front} {head.removeprefix(article)}"
-
-
-def _say(slot: Slot, rng: Random, *, before: bool) -> tuple[Any, str, str]:
+def _say(slot: Slot, rng: Random) -> tuple[Any, str, str]:
     if slot.kind is None:
-        said = [(part.name, *_say(part, rng, before=False)) for part in slot.parts]
+        said = [(part.name, *_say(part, rng)) for part in slot.parts]
         phrase = " and ".join(phrase for _, _, _, phrase in said)
         return {name: value for name, value, _, _ in said}, "", phrase.replace(" and and ", " and ")
     drawn = slot.kind.sample(rng)
     if slot.kind.schema["type"] == "boolean":
-        ways = slot.parameter.says if drawn.value else slot.parameter.denies
-        return drawn.value, "", rng.choice([way for way in ways if before or not way.startswith(BEFORE)])
-    unfit = ("=",) if before else ("=", BEFORE)
-    forms = [form for form in slot.parameter.says if not form.startswith(unfit)] or ["{}"]
+        return drawn.value, "", rng.choice(slot.parameter.says if drawn.value else slot.parameter.denies)
+    forms = [form for form in slot.parameter.says if not form.startswith("=")] or ["{}"]
     text = drawn.text.replace("$", "") if drawn.text.startswith("$") and drawn.text.endswith("dollars") else drawn.text
     phrase = rng.choice(forms).format(text).removeprefix(": ")
     if slot.kind.schema["type"] in ("integer", "number") and rng.random() < ATTACHED_UNITS:

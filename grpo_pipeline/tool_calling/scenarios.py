@@ -130,8 +130,7 @@ def _parallel(category: str, known: Sequence[Task], rng: Random) -> Scenario:
     calls: list[ToolCall] = []
     while len({format_tool_call(call) for call in calls}) < 2:
         tool = make_tool(rng.choice([task for task in known if len(task.required) <= MOST_PARAMETERS]), rng)
-        # The second of them is said by its phrases alone, so nothing may stand in the head.
-        asked = [draw_request(tool, rng, before=False) for _ in range(rng.choice((2, 2, 2, 3)))]
+        asked = [draw_request(tool, rng) for _ in range(rng.choice((2, 2, 2, 3)))]
         calls = [item.call for item in asked]
     if not tool.task.inline and all(item.phrases for item in asked) and rng.random() < 0.6:
         joint = rng.choice((" and ", ", and also ", ", then ", " and another "))
