@@ -28,8 +28,9 @@ demo: $(INSTALLED) ## The whole weekly loop on sample feedback, with nothing els
 dev: $(INSTALLED) ## The Dagster UI with everything that ran so far
 	@$(BIN)/grpo-pipeline dev
 
+# A file's tests stay together, as they share what they set up.
 test: $(INSTALLED) ## All tests
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 	@echo "All tests passed. Next: 'make demo' runs the weekly loop, 'make dev' shows it in the browser."
 
 lint: $(INSTALLED) ## Style, types and the Dagster definitions
