@@ -1,3 +1,4 @@
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,3 +20,10 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def _other_tests_log_as_usual() -> Iterator[None]:
+    """A training process sets how much the project logs; one that runs within a test does so for every test after."""
+    yield
+    logging.getLogger("grpo_pipeline").setLevel(logging.NOTSET)
