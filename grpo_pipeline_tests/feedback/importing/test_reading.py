@@ -14,11 +14,22 @@ from grpo_pipeline.feedback.importing.sources import read_source
 
 RECORDS = [{"prompt": "p", "n": 1}, {"prompt": "ü\n", "n": 2}]
 LINES = "".join(json.dumps(record) + "\n" for record in RECORDS)
-
-
-def compressed(text: str) -> bytes:
-    """Without the time of day: tests are named by their bytes, and processes side by side must find the same ones."""
-    return gzip.compress(text.encode(), mtime=0)
+SHAPES = {
+    "array": ("data.json", json.dumps(RECORDS).encode()),
+    "indented array": ("data.json", b"\n" + json.dumps(RECORDS, indent=2).encode()),
+    "array with a byte order mark": ("data.json", b"\xef\xbb\xbf" + json.dumps(RECORDS).encode()),
+    "lines": ("data.jsonl", LINES.encode()),
+    "lines in a file called json": ("data.json", LINES.encode()),
+    "lines with blank ones": ("data.jsonl", ("\n" + LINES.replace("\n", "\r\n\n")).encode()),
+    "gzip lines": ("data.jsonl.gz", gzip.compress(LINES.encode())),
+    "gzip array without the suffix": ("data", gzip.compress(json.dumps(RECORDS).encode())),
+}
+DAMAGED = {
+    "array cut off": ("data.json", b'[{"n": 1}, {"n"', "is not valid JSON"),
+    "array in Latin-1": ("data.json", '[{"n": "ü"}]'.encode("latin-1"), "is not UTF-8"),
+    "gzip cut off": ("data.jsonl.gz", gzip.compress(LINES.encode())[:-9], "gzip stream is damaged"),
+    "Parquet cut off": ("data.parquet", b"PAR1 and no more", "is not a readable Parquet file"),
+}
 
 
 def read(path: Path, content: bytes) -> list[SourceRecord]:
@@ -26,19 +37,7 @@ def read(path: Path, content: bytes) -> list[SourceRecord]:
     return list(read_source(str(path)))
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    {
-        "array": ("data.json", json.dumps(RECORDS).encode()),
-        "indented array": ("data.json", b"\n" + json.dumps(RECORDS, indent=2).encode()),
-        "array with a byte order mark": ("data.json", b"\xef\xbb\xbf" + json.dumps(RECORDS).encode()),
-        "lines": ("data.jsonl", LINES.encode()),
-        "lines in a file called json": ("data.json", LINES.encode()),
-        "lines with blank ones": ("data.jsonl", ("\n" + LINES.replace("\n", "\r\n\n")).encode()),
-        "gzip lines": ("data.jsonl.gz", compressed(LINES)),
-        "gzip array without the suffix": ("data", compressed(json.dumps(RECORDS))),
-    }.values(),
-)
+@pytest.mark.parametrize(("name", "content"), SHAPES.values(), ids=SHAPES)
 def test_json_is_read_in_every_shape(tmp_path: Path, name: str, content: bytes) -> None:
     assert [record.value for record in read(tmp_path / name, content)] == RECORDS
 
@@ -70,15 +69,7 @@ def test_a_broken_line_spoils_only_itself_and_has_its_number(tmp_path: Path) -> 
     assert found[-1].progress == 1.0
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "said"),
-    {
-        "array cut off": ("data.json", b'[{"n": 1}, {"n"', "is not valid JSON"),
-        "array in Latin-1": ("data.json", '[{"n": "ü"}]'.encode("latin-1"), "is not UTF-8"),
-        "gzip cut off": ("data.jsonl.gz", compressed(LINES)[:-9], "gzip stream is damaged"),
-        "Parquet cut off": ("data.parquet", b"PAR1 and no more", "is not a readable Parquet file"),
-    }.values(),
-)
+@pytest.mark.parametrize(("name", "content", "said"), DAMAGED.values(), ids=DAMAGED)
 def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path, name: str, content: bytes, said: str) -> None:
     with pytest.raises(PipelineError, match=said):
         read(tmp_path / name, content)
