@@ -4,7 +4,8 @@ What each part buys (measured by `make bench-training`):
 - sampling and scoring with merged weights, in the precision of the base model: `merged`;
 - one read of a prompt for all its answers, in sampling (`rollouts`) and in the training pass (`token_scores`), and the
   LM head only where an answer token is predicted;
-- passes without padding that no row of theirs needs, in as few passes as `micro_batch` allows;
+- passes without padding that no row of theirs needs, in as few passes as `micro_batch` allows, and on a CPU answers of
+  like length together;
 - nothing at all for answers that cannot change the policy: an advantage of zero without a KL penalty, or masked.
   dr_grpo divides by constants, so leaving them out changes nothing;
 - no second pass for the log-probabilities that the answers were drawn with: each batch of answers is used for one

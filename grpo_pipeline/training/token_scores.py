@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 import torch
@@ -23,9 +23,11 @@ from grpo_pipeline.training.shared_beginnings import shared_beginnings, worth_sh
 
 # Rows of logits held at once: with a vocabulary of 50,000 they stay in a CPU's last cache.
 HEAD_CHUNK = 64
-# What follows shared beginnings is short and unequal: a CPU reads it in parts of about so many tokens, like lengths
-# together. Padded as a whole, 16 rows of 1,292 tokens become 2,244, and larger products were no faster.
+# What follows a beginning is short and unequal: a CPU reads it in parts of about so many tokens, like lengths together.
+# Padded as a whole, 16 rows of 1,292 tokens become 2,244, and larger products were no faster.
 CPU_TOKENS = 384
+# Where padding adds no more than this share, it is read as a whole.
+LITTLE_PADDING = 0.1
 
 
 class _ChosenLogProbs(torch.autograd.Function):
@@ -96,6 +98,10 @@ class PromptedAnswers:
     answers: torch.Tensor
     answer_mask: torch.Tensor
 
+    def rows(self, numbers: torch.Tensor) -> PromptedAnswers:
+        """Some of the answers, by their row numbers."""
+        return PromptedAnswers(*(getattr(self, field.name)[numbers] for field in fields(self)))
+
     def trimmed(self) -> PromptedAnswers:
         """The same without columns that are padding in every row."""
         first = int(self.prompt_mask.any(0).int().argmax())
@@ -157,21 +163,37 @@ def score_answers(
         torch.where(kept.prompt_mask.bool(), kept.prompts, -1), dim=0, return_inverse=True
     )
     read = _Read(model, prompts.clamp(min=0), (prompts >= 0).long())
+    parts = _parts(kept.answer_mask.sum(-1).tolist(), kept.answers.device)
+    found = []
+    for numbers in parts:
+        rows = torch.tensor(numbers, device=group_of.device)
+        found.append(_score_part(model, read, kept.rows(rows).trimmed(), group_of[rows], temperature))
+    order = torch.tensor([number for numbers in parts for number in numbers], device=group_of.device).argsort()
+    width = given.answers.shape[1]
+    log_probs, entropies = (
+        torch.cat([nn.functional.pad(part, (0, width - part.shape[1])) for part in parts_of]).index_select(0, order)
+        for parts_of in zip(*found, strict=True)
+    )
+    return log_probs, entropies
+
+
+def _score_part(
+    model: PreTrainedModel, read: _Read, part: PromptedAnswers, group_of: torch.Tensor, temperature: float
+) -> tuple[torch.Tensor, torch.Tensor]:
     hidden = read.last.index_select(0, group_of)
-    if kept.answers.shape[1] > 1:
-        written = read.go_on(group_of, kept.answers[:, :-1], kept.answer_mask[:, :-1])
+    if part.answers.shape[1] > 1:
+        written = read.go_on(group_of, part.answers[:, :-1], part.answer_mask[:, :-1])
         hidden = torch.cat([hidden, written], dim=1)
-    head, wanted = model.get_output_embeddings().weight, kept.answer_mask.bool()
-    log_probs, entropies = chosen_log_probs(hidden[wanted], head, kept.answers[wanted], temperature)
-    empty = torch.zeros(given.answers.shape, device=wanted.device, dtype=torch.float32)
-    place = nn.functional.pad(wanted, (0, given.answers.shape[1] - wanted.shape[1]))
-    return empty.masked_scatter(place, log_probs), empty.masked_scatter(place, entropies)
+    head, wanted = model.get_output_embeddings().weight, part.answer_mask.bool()
+    log_probs, entropies = chosen_log_probs(hidden[wanted], head, part.answers[wanted], temperature)
+    empty = torch.zeros(wanted.shape, device=wanted.device, dtype=torch.float32)
+    return empty.masked_scatter(wanted, log_probs), empty.masked_scatter(wanted, entropies)
 
 
 def _parts(lengths: Sequence[int], device: torch.device) -> list[list[int]]:
     """Row numbers of what is read at once: on a CPU rows of like length, on a GPU all of them."""
     rows = list(range(len(lengths)))
-    if device.type != "cpu":
+    if device.type != "cpu" or len(lengths) * max(lengths) <= (1 + LITTLE_PADDING) * sum(lengths):
         return [rows]
     parts: list[list[int]] = [[]]
     for row in sorted(rows, key=lengths.__getitem__):

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from grpo_pipeline.config import load_settings
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.training.batches import schedule, split_batch
-from grpo_pipeline.training.profiles import PROFILES, Hardware, ResolvedTraining, resolve
+from grpo_pipeline.training.profiles import PROFILES, Hardware, ResolvedTraining, fast_in_bf16, resolve
 from grpo_pipeline.training.run_config import load_run_config
 from grpo_pipeline.training.settings import TrainingSettings
 
@@ -31,6 +31,23 @@ GPU = Hardware(gpus=2, cpu_bf16=True)
 def test_the_hardware_chooses_the_profile(hardware: Hardware, profile: str, base_model: str, dtype: str) -> None:
     found = resolve(TrainingSettings(), hardware)
     assert (found.profile, found.base_model, found.dtype) == (profile, base_model, dtype)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "flags", "fast"),
+    [
+        ("GenuineIntel", "fpu avx512f avx512_bf16 amx_bf16 amx_tile", True),
+        ("GenuineIntel", "fpu avx512f avx512_bf16 avx512_fp16", False),
+        ("AuthenticAMD", "fpu avx512f avx512_bf16", True),
+        ("AuthenticAMD", "fpu avx2", False),
+    ],
+)
+def test_a_processor_computes_in_what_is_fast_on_it(vendor: str, flags: str, fast: bool) -> None:
+    assert fast_in_bf16(f"processor\t: 0\nvendor_id\t: {vendor}\nflags\t\t: {flags}\nbugs\t\t: none\n") is fast
+
+
+def test_a_machine_that_does_not_describe_its_processor_is_taken_for_a_plain_one() -> None:
+    assert not fast_in_bf16("Processor\t: ARMv8\nFeatures\t: fp asimd\n")
 
 
 def test_a_setting_goes_before_the_profile() -> None:
