@@ -19,6 +19,7 @@ from grpo_pipeline.training.loading import load_tokenizer
 from grpo_pipeline.training.policy import Policy, fresh_policy
 from grpo_pipeline.training.profiles import Hardware, resolve
 from grpo_pipeline.training.settings import TrainingSettings
+from grpo_pipeline.training.token_scores import CPU_TOKENS
 
 GROUP = 4
 PROMPTS = ["Question 1?", "A much longer question about the second company, is it not?", "Why?"]
@@ -115,9 +116,11 @@ def loss_and_gradients(trained: GRPOTrainer, batch: dict[str, Any]) -> tuple[flo
 
 @pytest.mark.parametrize("beta", [0.0, 0.05])
 @pytest.mark.parametrize("answers_per_pass", [12, 5])
+@pytest.mark.parametrize("at_once", [CPU_TOKENS, 16], ids=["in one part", "in several parts"])
 def test_loss_and_gradients_are_those_of_trl(
-    base: BaseModel, tmp_path: Path, beta: float, answers_per_pass: int
+    base: BaseModel, tmp_path: Path, beta: float, answers_per_pass: int, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("grpo_pipeline.training.token_scores.CPU_TOKENS", at_once)
     batch = frozen_batch(base, beta)
     plain = trainer(GRPOTrainer, policy(base), base, tmp_path, beta)
     fast = trainer(FastGRPOTrainer, policy(base), base, tmp_path, beta, answers_per_pass=answers_per_pass)
