@@ -18,6 +18,7 @@ from grpo_pipeline.training.attention import use_fast_attention
 # From about as many rows on a product takes the same time either way.
 FEW_ROWS = 128
 # Which layout is chosen; that for 16 rows is also good for 1 and for 128, that for 64 is not.
+# In float32 a single row is the exception: its products take 11 ms instead of 7; 4 rows gain (12 instead of 14).
 LAYOUT_ROWS = 16
 
 

@@ -111,9 +111,9 @@ def rounding(trained: Trained) -> float:
 
 
 def test_training_changed_the_policy_by_more_than_is_tolerated_below(trained: Trained) -> None:
-    """The comparisons below can fail: without its adapter the base model is outside of their tolerance."""
+    """The comparisons below can fail: without its adapter the base model is far outside of their tolerance."""
     base = trained.score(load_policy(trained.base, dtype=trained.case.dtype))
-    assert apart(trained.in_memory, base) > rounding(trained)
+    assert apart(trained.in_memory, base) > 2 * rounding(trained)
 
 
 def test_the_adapter_read_from_disk_is_the_policy_that_was_trained(trained: Trained) -> None:
