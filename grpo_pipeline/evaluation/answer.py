@@ -72,7 +72,7 @@ def _answer_all(run: AnswerRun, respondent: Respondent, dtype: str, watcher: Wat
     torch.manual_seed(SEED)
     for batch in answered(model, tokenizer, questions, run.batch_size, run.temperature):
         answers += [(answer.id, answer.text, answer.cut) for answer in batch]
-        watcher.step(f"{respondent.name} answers, prompt", len(answers), len(questions), "")
+        watcher.step(f"{respondent.name} answers, question", len(answers), len(questions))
     return pl.DataFrame(answers, schema=SCHEMA, orient="row").sort("id")
 
 

@@ -125,7 +125,7 @@ def _sample(
         batch = examples[first : first + share]
         found, seconds = timed(lambda: _answers(merged, batch, ends, resolved))  # noqa: B023
         answers, sampling = answers + found, sampling + seconds
-        watcher.step(PHASE, len(answers) // group, len(examples), f"{len(answers)} answers sampled")
+        watcher.step(f"{PHASE} prompt", len(answers) // group, len(examples), f"{len(answers)} answers sampled")
     cut = [not answer or answer[-1] not in ends for answer in answers]
     (rewards, again), scoring = timed(lambda: _scored_twice(tokenizer, examples, answers, cut, start))
     sampled_steps = len(examples) / share

@@ -101,4 +101,4 @@ class Progress(TrainerCallback):
         # None where no reward applied to any answer of the step.
         reward = f"reward {logs['reward']:.3f}, " if logs.get("reward") is not None else ""
         numbers = f"{reward}loss {logs['loss']:.4f}, {left:.0f} s left"
-        self.watcher.step(self.phase, state.global_step, state.max_steps, numbers)
+        self.watcher.step(f"{self.phase} step", state.global_step, state.max_steps, numbers)

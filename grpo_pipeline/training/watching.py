@@ -23,8 +23,8 @@ class Watcher(Protocol):
     def note(self, text: str) -> None:
         """Something that happens once."""
 
-    def step(self, phase: str, done: int, total: int, numbers: str) -> None:
-        """One more step of a phase is done."""
+    def step(self, counted: str, done: int, total: int, numbers: str = "") -> None:
+        """So many are done of what is counted, like "GRPO step" or "warm_start answers, question"."""
 
 
 class LineWatcher:
@@ -39,12 +39,12 @@ class LineWatcher:
         for sink in self.sinks:
             sink(text)
 
-    def step(self, phase: str, done: int, total: int, numbers: str) -> None:
+    def step(self, counted: str, done: int, total: int, numbers: str = "") -> None:
         """Write a line where it is time for one."""
         if done != total and time.monotonic() - self._spoke < SECONDS_BETWEEN_LINES:
             return
         self._spoke = time.monotonic()
-        self.note(f"{phase} step {done} of {total}: {numbers}")
+        self.note(_titled(f"{counted} {done} of {total}", numbers))
 
 
 class BarWatcher:
@@ -58,11 +58,15 @@ class BarWatcher:
         """Write a line above the bars."""
         self.progress.console.print(text, highlight=False, markup=False)
 
-    def step(self, phase: str, done: int, total: int, numbers: str) -> None:
-        """Move a phase's bar."""
-        if phase not in self._bars:
-            self._bars[phase] = self.progress.add_task(phase, total=total)
-        self.progress.update(self._bars[phase], completed=done, description=f"{phase}: {numbers}")
+    def step(self, counted: str, done: int, total: int, numbers: str = "") -> None:
+        """Move the bar of what is counted."""
+        if counted not in self._bars:
+            self._bars[counted] = self.progress.add_task(counted, total=total)
+        self.progress.update(self._bars[counted], completed=done, description=_titled(counted, numbers))
+
+
+def _titled(title: str, numbers: str) -> str:
+    return f"{title}: {numbers}" if numbers else title
 
 
 @contextmanager
@@ -91,5 +95,5 @@ class SilentWatcher:
     def note(self, text: str) -> None:
         """Say nothing."""
 
-    def step(self, phase: str, done: int, total: int, numbers: str) -> None:
+    def step(self, counted: str, done: int, total: int, numbers: str = "") -> None:
         """Say nothing."""

@@ -85,7 +85,7 @@ def test_the_process_evaluates_and_says_what_came_of_it(run: EvaluationRun, tmp_
     path.write_text(run.model_dump_json())
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
-    assert "evaluating candidate, pair step 24 of 24: about 0 s left" in done.stdout
+    assert "evaluating candidate, pair 24 of 24: about 0 s left" in done.stdout
     assert "pass: Credibly better" in done.stdout
     answers = pl.read_parquet(run.output_dir / "answers.parquet")["answer"].to_list()
     assert not any(answer in done.stdout + done.stderr for answer in answers if len(answer) > 6)

@@ -27,8 +27,8 @@ class Recorder:
     def note(self, text: str) -> None:
         self.notes.append(text)
 
-    def step(self, phase: str, done: int, total: int, numbers: str) -> None:
-        self.phases.append(phase.split()[1].strip(","))
+    def step(self, counted: str, done: int, total: int, numbers: str = "") -> None:
+        self.phases.append(counted.split()[1].strip(","))
         if self.interrupt_at == self.phases[-1]:
             raise KeyboardInterrupt
 

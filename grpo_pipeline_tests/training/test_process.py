@@ -63,13 +63,18 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path, capsys: py
 
 def test_progress_goes_to_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     def work(watcher: Watcher) -> None:
-        watcher.step("GRPO", 1, 100, "reward 0.5")
-        watcher.step("GRPO", 2, 100, "reward 0.6")
-        watcher.step("GRPO", 100, 100, "reward 0.9")
+        watcher.step("GRPO step", 1, 100, "reward 0.5")
+        watcher.step("GRPO step", 2, 100, "reward 0.6")
+        watcher.step("GRPO step", 100, 100, "reward 0.9")
+        watcher.step("base answers, question", 32, 32)
 
     with caplog.at_level(logging.INFO, logger="grpo_pipeline"):
         assert run_process(work, tmp_path / "policy") == 0
-    assert caplog.messages == ["GRPO step 1 of 100: reward 0.5", "GRPO step 100 of 100: reward 0.9"]
+    assert caplog.messages == [
+        "GRPO step 1 of 100: reward 0.5",
+        "GRPO step 100 of 100: reward 0.9",
+        "base answers, question 32 of 32",
+    ]
 
 
 def test_a_line_watcher_tells_all_its_listeners() -> None:
@@ -84,11 +89,14 @@ def test_a_terminal_shows_a_bar_for_each_phase() -> None:
     with Progress(console=Console(file=screen, force_terminal=True, width=100)) as progress:
         watcher = BarWatcher(progress)
         watcher.note("Loading [torch].")
-        watcher.step("Warm start", 4, 4, "loss 1.0")
-        watcher.step("GRPO", 1, 2, "reward 0.5")
-        assert [task.completed for task in progress.tasks] == [4, 1]
-    assert "Loading [torch]." in screen.getvalue()
-    assert "GRPO: reward 0.5" in screen.getvalue()
+        watcher.step("Warm start step", 4, 4, "loss 1.0")
+        watcher.step("GRPO step", 1, 2, "reward 0.5")
+        watcher.step("base answers, question", 3, 9)
+        assert [task.completed for task in progress.tasks] == [4, 1, 3]
+    shown = screen.getvalue()
+    assert "Loading [torch]." in shown
+    assert "GRPO step: reward 0.5" in shown
+    assert "base answers, question " in shown
 
 
 def test_a_folder_that_another_process_writes_is_left_alone(tmp_path: Path) -> None:

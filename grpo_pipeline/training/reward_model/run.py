@@ -139,7 +139,7 @@ class RewardModelMaker:
         def advance(tokens: int) -> None:
             nonlocal done
             done += tokens
-            self.watcher.step(PHASE, done, total, f"tokens of {of}")
+            self.watcher.step(f"{PHASE}, tokens of {of},", done, total)
 
         found = self.extractor.features(pairs.answered, advance).astype(np.float64)
         self.seconds["features"] = self.seconds.get("features", 0.0) + time.monotonic() - began
