@@ -106,7 +106,7 @@ class RewardModelMaker:
         settings = self.run.settings
         model = load_lower_half(self.base, self.resolved.dtype, device())
         self.extractor = FeatureExtractor(model, self.sizes.batch_tokens)
-        features = self._features(train, "training pairs")
+        features = self._features(train)
         pairs = PairFeatures(features[0::2], features[1::2])
         units = train.groups.units(2 * settings.folds)
         began = time.monotonic()
@@ -132,14 +132,14 @@ class RewardModelMaker:
         adapter = self._lora_training.train(train.answered, self.run.output_dir / ADAPTER)
         return LoraScorer(self.base, adapter, self.tokenizer, self.resolved.dtype, self.sizes.batch_tokens)
 
-    def _features(self, pairs: RewardPairs, of: str) -> NDArray[np.float64]:
+    def _features(self, pairs: RewardPairs) -> NDArray[np.float64]:
         total, done = sum(item.size for item in pairs.answered), 0
         began = time.monotonic()
 
         def advance(tokens: int) -> None:
             nonlocal done
             done += tokens
-            self.watcher.step(f"{PHASE}, tokens of {of},", done, total)
+            self.watcher.step(f"{PHASE} token", done, total)
 
         found = self.extractor.features(pairs.answered, advance).astype(np.float64)
         self.seconds["features"] = self.seconds.get("features", 0.0) + time.monotonic() - began
