@@ -53,7 +53,7 @@ def tool_call_scenarios(
         write_scenarios(dataset, draft)
         manifest = {"seed": chosen.seed, "counts": scenario_counts_by_category(dataset)}
         artifact = artifacts.publish(draft, SCENARIOS_ASSET, UNDATED, manifest)
-    metadata = {"dagster/row_count": dataset.train}
+    metadata = {"dagster/row_count": len(dataset.train)}
     yield result(context, Published(artifact, table=artifact.path / TRAIN, metadata=metadata))
 
 

@@ -37,7 +37,7 @@ TRAINING: dict[ProfileName, dict[str, Any]] = {
         # 60 steps at twice this rate cost 5.8 points of BFCL's simple questions.
         "learning_rate": 3e-4,
         "max_prompt_tokens": 256,
-        "max_completion_tokens": 192,
+        "max_completion_tokens": 128,
         "save_every": 12,
     },
     "tiny": {"max_completion_tokens": 128, "max_prompt_tokens": 4096},

@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Literal
 
 from grpo_pipeline.conversation import ToolCall, format_tool_call
 from grpo_pipeline.tool_calling.catalog import Task, tasks
@@ -16,7 +15,6 @@ from grpo_pipeline.tool_calling.requests import draw_request, several, values, w
 from grpo_pipeline.tool_calling.small_talk import REFUSALS, draw_small_talk
 from grpo_pipeline.tool_calling.tools import Tool, make_tool
 
-Use = Literal["demonstrated", "practised", "held_out"]
 # Category and share of the scenarios.
 SHARES = {
     "simple": 0.52,
@@ -26,19 +24,8 @@ SHARES = {
     "irrelevance": 0.12,
     "no_tool": 0.04,
 }
-# Practice is for what the demonstrations leave undone, and that is several calls above all: of BFCL's parallel
-# questions 24 % are right after them, of the simple ones 55 %; practised by the shares above it fell to 14 %.
-PRACTISED_SHARES = {
-    "simple": 0.35,
-    "multiple": 0.2,
-    "parallel": 0.25,
-    "parallel_multiple": 0.06,
-    "irrelevance": 0.1,
-    "no_tool": 0.04,
-}
-# Each use has tasks of its own, by so many eighths: what is practised is new to the policy, as others' tools are, and
-# what is measured is new to both.
-EIGHTHS: dict[Use, range] = {"held_out": range(1), "practised": range(1, 3), "demonstrated": range(3, 8)}
+# One task in so many is only asked for in held-out scenarios: its tools are new to the policy.
+HELD_OUT_TASKS = 8
 SAME_DOMAIN = 0.6
 # Requests for several things at once stay short enough to be read.
 MOST_PARAMETERS = 3
@@ -64,24 +51,23 @@ class Scenario:
         return json.dumps([tool.schema for tool in self.tools], ensure_ascii=False)
 
 
-def _eighth(task: Task) -> int:
-    return int(hashlib.sha256(f"{task.domain} {task.verb} {task.what}".encode()).hexdigest(), 16) % 8
+def _is_held_out(task: Task) -> bool:
+    return int(hashlib.sha256(f"{task.domain} {task.verb} {task.what}".encode()).hexdigest(), 16) % HELD_OUT_TASKS == 0
 
 
-def make_scenarios(count: int, seed: int, use: Use) -> list[Scenario]:
+def make_scenarios(count: int, seed: int, *, held_out: bool = False) -> list[Scenario]:
     """Draw scenarios, each other than the ones before.
 
     Args:
         count: how many; the first ones are the same for every count.
         seed: the same seed gives the same scenarios.
-        use: what for; no two uses share a task.
+        held_out: of the tasks that training never sees.
     """
-    rng = Random(f"{seed} {use}")
-    known = [task for task in tasks() if _eighth(task) in EIGHTHS[use]]
-    shares = PRACTISED_SHARES if use == "practised" else SHARES
+    rng = Random(f"{seed} {'held out' if held_out else 'train'}")
+    known = [task for task in tasks() if _is_held_out(task) == held_out]
     seen, found = set[str](), list[Scenario]()
     while len(found) < count:
-        category = rng.choices(list(shares), list(shares.values()))[0]
+        category = rng.choices(list(SHARES), list(SHARES.values()))[0]
         scenario = _MAKERS[category](category, known, rng)
         if scenario.id in seen:
             continue

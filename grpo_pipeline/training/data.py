@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 from datasets import Dataset
@@ -22,14 +21,11 @@ TRAIN_FILE = "train.parquet"
 # Marks tokens that are read but not learned.
 IGNORED = -100
 COLUMNS = ("id", "prompt", "chosen", "rejected", "tools")
-# A dataset may say which pairs' corrections are shown; the others are then practised. Without it each pair is both.
-DEMONSTRATED = "demonstrated"
 # A correction longer than this many sampled answers is cut for the warm start, to bound its memory.
 LONGEST_CORRECTION = 2
 PROMPT_TOO_LONG = "prompt longer than max_prompt_tokens"
 PROMPT_REFUSED = "conversation or tools that the chat template does not take"
-PRACTICE_TOO_LONG = "to practise on, with a right answer longer than max_completion_tokens"
-LEFT_OUT = (PROMPT_TOO_LONG, PROMPT_REFUSED, PRACTICE_TOO_LONG)
+LEFT_OUT = (PROMPT_TOO_LONG, PROMPT_REFUSED)
 CORRECTION_TOO_LONG = "correction longer than max_completion_tokens: warm start only"
 
 
@@ -59,12 +55,10 @@ class Rehearsed:
 class TrainingData:
     """The pairs that can be trained on, in the order of their ids, and why the others cannot.
 
-    `set_aside` holds the reason by id, also for pairs that only one of the phases could use. Corrections are shown of
-    `demonstrated` (warm start, DPO), answers sampled to `sampled` (GRPO).
+    `set_aside` holds the reason by id, also for pairs that only one of the phases uses.
     """
 
     examples: Sequence[Example]
-    demonstrated: Sequence[Example]
     sampled: Sequence[Example]
     set_aside: Mapping[str, str]
     digest: str
@@ -88,8 +82,7 @@ def _read(dataset_dir: Path) -> pl.DataFrame:
     missing = [name for name in COLUMNS if name not in pairs.columns]
     if missing:
         raise PipelineError(f"{path} lacks the columns {', '.join(missing)}: materialize preference_dataset again.")
-    both = [name for name in (DEMONSTRATED,) if name in pairs.columns]
-    return pairs.select(*COLUMNS, *both).sort("id")
+    return pairs.select(COLUMNS).sort("id")
 
 
 def load_training_data(
@@ -98,59 +91,41 @@ def load_training_data(
     """Render and measure every pair of a dataset directory.
 
     A pair whose prompt is too long or cannot be rendered is left out; one whose correction is longer than any answer
-    that may be sampled is demonstrated only.
+    that may be sampled teaches in the warm start only.
 
     Raises:
         PipelineError: the dataset cannot be read, or leaves too few pairs for one step.
     """
-    demonstrated: list[Example] = []
-    sampled: list[Example] = []
     examples: list[Example] = []
     set_aside: dict[str, str] = {}
     pairs = _read(dataset_dir)
     for row in pairs.iter_rows(named=True):
-        shown, practised = row.get(DEMONSTRATED) is not False, row.get(DEMONSTRATED) is not True
         try:
-            example = _example(row, tokenizer)
+            prompt = render_prompt(tokenizer, row["prompt"], row["tools"])
         except (TemplateError, ValueError):
             set_aside[row["id"]] = PROMPT_REFUSED
             continue
-        if len(example.prompt_tokens) > resolved.max_prompt_tokens:
+        chosen, rejected = row["chosen"][-1]["content"], row["rejected"][-1]["content"]
+        prompt_tokens, chosen_tokens = tokenizer([prompt])["input_ids"][0], _answer_tokens(tokenizer, chosen)
+        if len(prompt_tokens) > resolved.max_prompt_tokens:
             set_aside[row["id"]] = PROMPT_TOO_LONG
             continue
-        if practised and len(example.chosen_tokens) > resolved.max_completion_tokens:
-            set_aside[row["id"]] = CORRECTION_TOO_LONG if shown else PRACTICE_TOO_LONG
-            practised = False
-        if shown:
-            demonstrated.append(example)
-        if practised:
-            sampled.append(example)
-        if shown or practised:
-            examples.append(example)
-    if len(sampled) < resolved.prompts_per_step or not demonstrated:
-        raise PipelineError(
-            f"Of {len(pairs)} pairs {len(demonstrated)} can be demonstrated, with a prompt of at most "
-            f"{resolved.max_prompt_tokens} tokens, and {len(sampled)} practised, with a right answer of at most "
-            f"{resolved.max_completion_tokens}; one step practises {resolved.prompts_per_step}: raise "
-            "GRPO_TRAINING__MAX_COMPLETION_TOKENS or GRPO_TRAINING__MAX_PROMPT_TOKENS, or wait for more feedback."
+        if len(chosen_tokens) > resolved.max_completion_tokens:
+            set_aside[row["id"]] = CORRECTION_TOO_LONG
+        question = "\n".join(message["content"] for message in row["prompt"] if message["role"] == "user")
+        rejected_tokens = _answer_tokens(tokenizer, rejected)
+        examples.append(
+            Example(row["id"], prompt, question, chosen, rejected, prompt_tokens, chosen_tokens, rejected_tokens)
         )
-    return TrainingData(examples, demonstrated, sampled, set_aside, file_digest(dataset_dir / TRAIN_FILE))
-
-
-def _example(row: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -> Example:
-    """One pair as the model reads it; TemplateError or ValueError where the chat template does not take it."""
-    prompt = render_prompt(tokenizer, row["prompt"], row["tools"])
-    chosen, rejected = row["chosen"][-1]["content"], row["rejected"][-1]["content"]
-    return Example(
-        pair_id=row["id"],
-        prompt=prompt,
-        question="\n".join(message["content"] for message in row["prompt"] if message["role"] == "user"),
-        chosen=chosen,
-        rejected=rejected,
-        prompt_tokens=tokenizer([prompt])["input_ids"][0],
-        chosen_tokens=_answer_tokens(tokenizer, chosen),
-        rejected_tokens=_answer_tokens(tokenizer, rejected),
-    )
+    sampled = [example for example in examples if example.pair_id not in set_aside]
+    if len(sampled) < resolved.prompts_per_step:
+        raise PipelineError(
+            f"{len(sampled)} of {len(pairs)} pairs have a prompt of at most "
+            f"{resolved.max_prompt_tokens} tokens and a correction of at most {resolved.max_completion_tokens}, fewer "
+            f"than the {resolved.prompts_per_step} of one step: raise GRPO_TRAINING__MAX_COMPLETION_TOKENS or "
+            "GRPO_TRAINING__MAX_PROMPT_TOKENS, or wait for more feedback."
+        )
+    return TrainingData(examples, sampled, set_aside, file_digest(dataset_dir / TRAIN_FILE))
 
 
 def _answer_tokens(tokenizer: PreTrainedTokenizerBase, answer: str) -> list[int]:
@@ -169,7 +144,7 @@ def warm_start_dataset(
     own, general = resolved.pairs_per_step, resolved.rehearsed_per_step
     corrections = [
         learned(example.prompt_tokens, example.chosen_tokens[:longest])
-        for example in schedule(data.demonstrated, own, steps, resolved.seed, tokens)
+        for example in schedule(data.examples, own, steps, resolved.seed, tokens)
     ]
     mixed_in = (
         schedule(rehearsed, general, steps, resolved.seed, lambda item: len(item.answer_tokens)) if general else []
@@ -201,7 +176,7 @@ def dpo_dataset(data: TrainingData, resolved: ResolvedTraining, steps: int) -> D
                 "chosen_ids": list(example.chosen_tokens[:longest]),
                 "rejected_ids": list(example.rejected_tokens[:longest]),
             }
-            for example in schedule(data.demonstrated, resolved.warm_start_batch, steps, resolved.seed, tokens)
+            for example in schedule(data.examples, resolved.warm_start_batch, steps, resolved.seed, tokens)
         ]
     )
 

@@ -237,10 +237,10 @@ def _warm_start_seconds(merged: PreTrainedModel, data: TrainingData, start: Star
     if not resolved.warm_start:
         return 0.0
     own = max(1, resolved.warm_start_batch // start.devices)
-    examples = _chosen(data.demonstrated, resolved)[: min(own, resolved.micro_batch)]
+    examples = _chosen(data.examples, resolved)[: min(own, resolved.micro_batch)]
     sequences = [(example.prompt_tokens, example.chosen_tokens) for example in examples]
     seconds = correction_pass_seconds(merged, sequences, resolved)
-    return seconds * own / len(sequences) * warm_start_steps(len(data.demonstrated), resolved)
+    return seconds * own / len(sequences) * warm_start_steps(len(data.examples), resolved)
 
 
 def _grouped(values: Sequence[ValueT], size: int) -> list[list[ValueT]]:

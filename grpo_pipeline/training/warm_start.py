@@ -96,7 +96,7 @@ def warm_start(
 ) -> SFTTrainer:
     """Train a fresh adapter on the corrections and what is rehearsed, from a checkpoint where there is one."""
     micro_batch, accumulation = split_batch(resolved.warm_start_batch, resolved.micro_batch, "warm_start_batch")
-    steps = warm_start_steps(len(data.demonstrated), resolved)
+    steps = warm_start_steps(len(data.examples), resolved)
     rehearsed = rehearse_once(policy, tokenizer, folder, steps)
     trainer = WarmStartTrainer(
         model=fresh_policy(policy),

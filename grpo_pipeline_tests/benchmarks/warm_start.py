@@ -42,8 +42,7 @@ BARS = {ONE_AGENT: 3.0, TOOLS_EACH: 1.2}
 
 def rows_of(kind: str, base: BaseModel) -> list[dict[str, list[int]]]:
     """Prompt and answer of a step's examples in token ids, the answers' labelled."""
-    made = make_scenarios(200, 0, "demonstrated")
-    scenarios = [item for item in made if len(item.tools) == TOOLS and item.calls][:EXAMPLES]
+    scenarios = [item for item in make_scenarios(200, 0) if len(item.tools) == TOOLS and item.calls][:EXAMPLES]
     tokenizer, rows = load_tokenizer(base), []
     for item in scenarios:
         tools = (scenarios[0] if kind == ONE_AGENT else item).schemas

@@ -4,9 +4,8 @@ import pytest
 
 from grpo_pipeline.benchmark.bfcl import BfclQuestion, load_questions
 from grpo_pipeline.near_duplicates import PROMPT_WIDTH, neighbours, signatures
-from grpo_pipeline.tool_calling.dataset import build_scenarios
 from grpo_pipeline.tool_calling.profiles import SCENARIOS
-from grpo_pipeline.tool_calling.scenarios import Scenario
+from grpo_pipeline.tool_calling.scenarios import Scenario, make_scenarios
 
 # Short requests for the same thing with other values are about 0.5 alike; copies with one word changed 0.8 and more.
 ALIKE = 0.6
@@ -20,8 +19,7 @@ def questions() -> list[BfclQuestion]:
 
 @pytest.fixture(scope="module")
 def trained_on() -> list[Scenario]:
-    dataset = build_scenarios(**SCENARIOS["cpu"], seed=0)
-    return [*dataset.demonstrated, *dataset.practised]
+    return make_scenarios(SCENARIOS["cpu"]["train"], seed=0)
 
 
 def test_no_request_is_like_a_question_of_the_benchmark(

@@ -8,11 +8,9 @@ import pytest
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.rewards.weights import DEFAULT_WEIGHTS
 from grpo_pipeline.training.base_model import locate_base_model
-from grpo_pipeline.training.data import load_training_data, warm_start_dataset
 from grpo_pipeline.training.determinism import quiet_libraries
 from grpo_pipeline.training.loading import load_policy, load_tokenizer, render_prompt
 from grpo_pipeline.training.process import EXIT_ERROR, run_process
-from grpo_pipeline.training.profiles import Hardware, resolve
 from grpo_pipeline.training.run import train
 from grpo_pipeline.training.run_config import RunConfig
 from grpo_pipeline_tests.training.datasets import pair, tiny_pairs, write_dataset
@@ -168,35 +166,10 @@ def test_pairs_that_do_not_fit_are_counted_and_named(home: Path, tmp_path: Path)
     ]
 
 
-def test_a_pair_is_demonstrated_or_practised_where_the_dataset_says_so(home: Path, tmp_path: Path) -> None:
-    long_practice = pair(100, "Question?", "good day. " * 5, "no idea;")
-    dataset = write_dataset(tmp_path / "dataset", [*tiny_pairs(12), long_practice])
-    pairs = pl.read_parquet(dataset / "train.parquet")
-    shown = [True] * 8 + [False] * 5
-    pairs.with_columns(demonstrated=pl.Series(shown)).write_parquet(dataset / "train.parquet")
-    config = tiny_config(dataset, tmp_path / "policy", home, steps=4)
-    run_here(config)
-    assert manifest(config.output_dir)["counts"] == {
-        "pairs": 13,
-        "trained_pairs": 12,
-        "sampled_prompts": 4,
-        "left_out": 1,
-    }
-    assert set(samples(config.output_dir)["pair_id"]) == set(pairs["id"].to_list()[8:12])
-    base = locate_base_model("tiny-qwen3", home)
-    tokenizer, settings = load_tokenizer(base), resolve(config.settings, Hardware(0, cpu_bf16=False))
-    data = load_training_data(dataset, tokenizer, settings)
-    read = [row["input_ids"] for row in warm_start_dataset(data, settings, 4)]
-    texts = [tokenizer.decode(ids) for ids in read]
-    assert {number for number in range(13) for text in texts if f"Question {number}?" in text} == set(range(8))
-    table = pl.read_parquet(config.output_dir / "pair_ids.parquet")
-    assert table.filter(~pl.col("used"))["pair_id"].to_list() == [long_practice["id"]]
-
-
 def test_a_dataset_that_cannot_be_trained_on_says_why(dataset: Path, home: Path, tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="has no train.parquet"):
         run_here(tiny_config(tmp_path, tmp_path / "policy", home))
-    with pytest.raises(PipelineError, match="Of 12 pairs 0 can be demonstrated, .*, and 0 practised"):
+    with pytest.raises(PipelineError, match="0 of 12 pairs"):
         run_here(tiny_config(dataset, tmp_path / "policy", home, max_prompt_tokens=5))
     shutil.copytree(dataset, tmp_path / "other")
     pl.read_parquet(dataset / "train.parquet").drop("tools").write_parquet(tmp_path / "other" / "train.parquet")

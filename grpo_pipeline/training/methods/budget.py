@@ -18,7 +18,7 @@ from grpo_pipeline.training.warm_start import warm_start_steps
 
 def pair_reads(method: MethodName, data: TrainingData, resolved: ResolvedTraining) -> int:
     """How often a method reads a pair, over all its steps."""
-    warm = warm_start_steps(len(data.demonstrated), resolved) * resolved.pairs_per_step if resolved.warm_start else 0
+    warm = warm_start_steps(len(data.examples), resolved) * resolved.pairs_per_step if resolved.warm_start else 0
     sampled = grpo_steps(len(data.sampled), resolved) * resolved.prompts_per_step
     match method:
         case "sft":
