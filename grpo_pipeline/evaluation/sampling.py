@@ -14,7 +14,7 @@ import torch
 from transformers import PreTrainedModel
 
 from grpo_pipeline.training.prefill import Prefilled, extend
-from grpo_pipeline.training.rollouts import GREEDY
+from grpo_pipeline.training.rollouts import GREEDY, moved_up
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ def sample_answers(
     ended = torch.zeros(total, dtype=torch.bool, device=device)
     broken = torch.zeros(total, dtype=torch.bool, device=device)
     rows = torch.arange(total, device=device)
+    state.reserve(rows)
     for step in range(max_new_tokens):
         logits = state.logits.float()
         broken[rows] |= ~logits.amax(-1).isfinite()
@@ -63,7 +64,7 @@ def sample_answers(
         drawn[rows, step] = tokens
         goes_on = ~torch.isin(tokens, ends)
         ended[rows] = ~goes_on
-        kept = goes_on.nonzero().squeeze(-1)
+        kept = moved_up(goes_on)
         if len(kept) == 0 or step + 1 == max_new_tokens:
             break
         if len(kept) < len(rows):

@@ -6,36 +6,50 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 from transformers import Cache, DynamicLayer, PreTrainedModel
 
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.training.padding import padded
 
+# Tokens that memory is reserved for at once: more would be attended to in vain, fewer be moved more often.
+BLOCK = 64
+
 
 class ReservedLayer(DynamicLayer):
-    """Keys and values in memory reserved for all tokens to come; joining them would copy all of them for each token.
+    """Keys and values in memory reserved ahead; joining them would copy all of them for each token.
+
+    Attention is given all that is reserved, as transformers' StaticLayer does, and its mask hides what is not written
+    yet. Cut to what is written they would not lie in one piece, and in bfloat16 each product would copy them first: 128
+    rows of 300 tokens in room for 447 take 3.3 ms in place of 0.9.
 
     Args:
         read: the layer after the prompts.
         rows: for each sequence the prompt that it goes on from.
-        room: how many tokens may follow.
     """
 
-    def __init__(self, read: DynamicLayer, rows: torch.Tensor, room: int) -> None:
+    def __init__(self, read: DynamicLayer, rows: torch.Tensor) -> None:
         super().__init__()
         self.dtype, self.device, self.is_initialized = read.dtype, read.device, True
-        self._reserved = [self._reserve(states, rows, room) for states in (read.keys, read.values)]
-        self._show(read.keys.shape[-2])
+        self._written = read.keys.shape[-2]
+        self.keys, self.values = (self._with_room(states, rows) for states in (read.keys, read.values))
 
     @staticmethod
-    def _reserve(states: torch.Tensor, rows: torch.Tensor, room: int) -> torch.Tensor:
+    def _with_room(states: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         _, heads, tokens, size = states.shape
-        reserved = states.new_empty(len(rows), heads, tokens + room, size)
+        # Zeros, as what is hidden still counts with a weight of 0, and 0 times what memory happens to hold may be none.
+        reserved = states.new_zeros(len(rows), heads, tokens + BLOCK, size)
         reserved[:, :, :tokens] = states[rows]
         return reserved
 
-    def _show(self, tokens: int) -> None:
-        self.keys, self.values = (states[:, :, :tokens] for states in self._reserved)
+    def get_seq_length(self) -> int:
+        """How many tokens are written."""
+        return self._written
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """How many tokens attention will see with so many more, and the first of them."""
+        lacking = max(0, self._written + query_length - self.keys.shape[-2])
+        return self.keys.shape[-2] + -(-lacking // BLOCK) * BLOCK, 0
 
     def update(
         self,
@@ -44,19 +58,22 @@ class ReservedLayer(DynamicLayer):
         *args: object,
         **kwargs: object,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Take the next tokens' keys and values and return those of all."""
-        start = self.keys.shape[-2]
-        end = start + key_states.shape[-2]
-        for reserved, states in zip(self._reserved, (key_states, value_states), strict=True):
-            reserved[:, :, start:end] = states
-        self._show(end)
+        """Take the next tokens' keys and values and return all that is reserved."""
+        start, end = self._written, self._written + key_states.shape[-2]
+        more = self.get_mask_sizes(key_states.shape[-2])[0] - self.keys.shape[-2]
+        if more:
+            self.keys, self.values = (nn.functional.pad(states, (0, 0, 0, more)) for states in (self.keys, self.values))
+        self.keys[:, :, start:end] = key_states
+        self.values[:, :, start:end] = value_states
+        self._written = end
         return self.keys, self.values
 
     def batch_select_indices(self, indices: torch.Tensor) -> None:
-        """Keep only some of the sequences."""
-        tokens = self.keys.shape[-2]
-        self._reserved = [states[indices] for states in self._reserved]
-        self._show(tokens)
+        """Keep only some of the sequences; one that keeps its place is not copied."""
+        moved = (indices != torch.arange(len(indices), device=indices.device)).nonzero().squeeze(-1)
+        for states in (self.keys, self.values):
+            states[moved] = states[indices[moved]]
+        self.keys, self.values = self.keys[: len(indices)], self.values[: len(indices)]
 
 
 @dataclass
@@ -73,15 +90,15 @@ class Prefilled:
         self.mask = self.mask.repeat_interleave(times, 0)
         self.logits = self.logits.repeat_interleave(times, 0)
 
-    def reserve(self, rows: torch.Tensor, room: int) -> None:
-        """Go on with sequences from the prompts of these rows, with memory for so many more tokens each."""
+    def reserve(self, rows: torch.Tensor) -> None:
+        """Go on with sequences from the prompts of these rows, with memory reserved for the tokens to come."""
         for index, layer in enumerate(self.cache.layers):
             if type(layer) is not DynamicLayer:
                 raise PipelineError(
                     "This base model does not keep all it read (sliding window or another kind of memory), which "
                     "training here cannot sample from: choose a base model with full attention, like Qwen3."
                 )
-            self.cache.layers[index] = ReservedLayer(layer, rows, room)
+            self.cache.layers[index] = ReservedLayer(layer, rows)
         self.mask, self.logits = self.mask[rows], self.logits[rows]
 
     def select(self, rows: torch.Tensor) -> None:

