@@ -87,7 +87,7 @@ def test_the_twin_follows_the_adapter_once_it_is_told_of_a_change(policy: PeftMo
 def test_draws_have_the_chances_they_should() -> None:
     torch.manual_seed(0)
     chances = torch.tensor([0.5, 0.0, 0.3, 0.2])
-    draws = draw(chances.expand(20_000, -1))
+    draws = draw(chances.expand(20_000, -1), torch.arange(20_000))
     shares = torch.bincount(draws, minlength=4) / len(draws)
     assert shares[1] == 0
     torch.testing.assert_close(shares, chances, rtol=0, atol=0.015)
