@@ -51,7 +51,8 @@ def sample_answers(
     ended = torch.zeros(total, dtype=torch.bool, device=device)
     broken = torch.zeros(total, dtype=torch.bool, device=device)
     rows = torch.arange(total, device=device)
-    state.reserve(rows)
+    if state.keeps_all:
+        state.reserve(rows)
     for step in range(max_new_tokens):
         logits = state.logits.float()
         broken[rows] |= ~logits.amax(-1).isfinite()

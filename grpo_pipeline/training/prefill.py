@@ -90,15 +90,23 @@ class Prefilled:
         self.mask = self.mask.repeat_interleave(times, 0)
         self.logits = self.logits.repeat_interleave(times, 0)
 
+    @property
+    def keeps_all(self) -> bool:
+        """Whether every layer keeps all that was read; from a window or a state nothing can be reserved."""
+        return all(type(layer) is DynamicLayer for layer in self.cache.layers)
+
     def reserve(self, rows: torch.Tensor) -> None:
-        """Go on with sequences from the prompts of these rows, with memory reserved for the tokens to come."""
-        for index, layer in enumerate(self.cache.layers):
-            if type(layer) is not DynamicLayer:
-                raise PipelineError(
-                    "This base model does not keep all it read (sliding window or another kind of memory), which "
-                    "training here cannot sample from: choose a base model with full attention, like Qwen3."
-                )
-            self.cache.layers[index] = ReservedLayer(layer, rows)
+        """Go on with sequences from the prompts of these rows, with memory reserved for the tokens to come.
+
+        Raises:
+            PipelineError: a layer does not keep all that was read.
+        """
+        if not self.keeps_all:
+            raise PipelineError(
+                "This base model does not keep all it read (sliding window or another kind of memory), which "
+                "training here cannot sample from: choose a base model with full attention, like Qwen3."
+            )
+        self.cache.layers[:] = [ReservedLayer(layer, rows) for layer in self.cache.layers]
         self.mask, self.logits = self.mask[rows], self.logits[rows]
 
     def select(self, rows: torch.Tensor) -> None:
