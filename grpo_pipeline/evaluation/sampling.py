@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel
 
-from grpo_pipeline.training.prefill import Prefilled, extend
+from grpo_pipeline.training.prefill import Prefilled, extend, keeps_all
 from grpo_pipeline.training.rollouts import GREEDY, moved_up
 
 
@@ -51,7 +51,7 @@ def sample_answers(
     ended = torch.zeros(total, dtype=torch.bool, device=device)
     broken = torch.zeros(total, dtype=torch.bool, device=device)
     rows = torch.arange(total, device=device)
-    if state.keeps_all:
+    if keeps_all(state.cache):
         state.reserve(rows)
     for step in range(max_new_tokens):
         logits = state.logits.float()

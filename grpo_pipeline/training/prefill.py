@@ -13,7 +13,7 @@ from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.training.padding import padded
 
 # Tokens that memory is reserved for at once: more would be attended to in vain, fewer be moved more often.
-BLOCK = 64
+RESERVED = 64
 
 
 class ReservedLayer(DynamicLayer):
@@ -38,7 +38,7 @@ class ReservedLayer(DynamicLayer):
     def _with_room(states: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         _, heads, tokens, size = states.shape
         # Zeros, as what is hidden still counts with a weight of 0, and 0 times what memory happens to hold may be none.
-        reserved = states.new_zeros(len(rows), heads, tokens + BLOCK, size)
+        reserved = states.new_zeros(len(rows), heads, tokens + RESERVED, size)
         reserved[:, :, :tokens] = states[rows]
         return reserved
 
@@ -49,7 +49,7 @@ class ReservedLayer(DynamicLayer):
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """How many tokens attention will see with so many more, and the first of them."""
         lacking = max(0, self._written + query_length - self.keys.shape[-2])
-        return self.keys.shape[-2] + -(-lacking // BLOCK) * BLOCK, 0
+        return self.keys.shape[-2] + -(-lacking // RESERVED) * RESERVED, 0
 
     def update(
         self,
@@ -76,6 +76,11 @@ class ReservedLayer(DynamicLayer):
         self.keys, self.values = self.keys[: len(indices)], self.values[: len(indices)]
 
 
+def keeps_all(cache: Cache) -> bool:
+    """Whether every layer keeps all that was read; others keep a window or a state, which several cannot go on from."""
+    return all(type(layer) is DynamicLayer for layer in cache.layers)
+
+
 @dataclass
 class Prefilled:
     """A batch of prompts after their last token; `mask` is (prompts, tokens), `logits` (prompts, vocabulary)."""
@@ -90,23 +95,20 @@ class Prefilled:
         self.mask = self.mask.repeat_interleave(times, 0)
         self.logits = self.logits.repeat_interleave(times, 0)
 
-    @property
-    def keeps_all(self) -> bool:
-        """Whether every layer keeps all that was read; from a window or a state nothing can be reserved."""
-        return all(type(layer) is DynamicLayer for layer in self.cache.layers)
-
     def reserve(self, rows: torch.Tensor) -> None:
         """Go on with sequences from the prompts of these rows, with memory reserved for the tokens to come.
 
         Raises:
             PipelineError: a layer does not keep all that was read.
         """
-        if not self.keeps_all:
+        if not keeps_all(self.cache):
             raise PipelineError(
                 "This base model does not keep all it read (sliding window or another kind of memory), which "
                 "training here cannot sample from: choose a base model with full attention, like Qwen3."
             )
-        self.cache.layers[:] = [ReservedLayer(layer, rows) for layer in self.cache.layers]
+        # One by one, so that no more than a layer is in memory twice.
+        for index, layer in enumerate(self.cache.layers):
+            self.cache.layers[index] = ReservedLayer(layer, rows)
         self.mask, self.logits = self.mask[rows], self.logits[rows]
 
     def select(self, rows: torch.Tensor) -> None:

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from transformers import DynamicCache, DynamicLayer, PreTrainedModel
+from transformers import DynamicCache, PreTrainedModel
 
 from grpo_pipeline.training.padding import padded
+from grpo_pipeline.training.prefill import keeps_all
 from grpo_pipeline.training.shared_beginnings import shared_beginnings, worth_sharing
 
 # Rows of logits held at once: with a vocabulary of 50,000 they stay in a CPU's last cache.
@@ -225,7 +226,7 @@ def score_labels(
     # The token before the first label is left to the rest, which then gives every state that is scored.
     limits = [max(0, next((place for place, label in enumerate(row) if label != ignored), 0) - 1) for row in wanted]
     beginnings = shared_beginnings(sequences, limits)
-    if not worth_sharing(sequences, beginnings) or not _keeps_all_it_reads(model):
+    if not worth_sharing(sequences, beginnings) or not keeps_all(DynamicCache(config=model.config)):
         states = model.get_decoder()(input_ids=tokens, attention_mask=mask, use_cache=False).last_hidden_state
         return _labelled_log_probs(model, states, labels, ignored)
     device = tokens.device
@@ -248,11 +249,6 @@ def score_labels(
 
 def _without_padding(rows: torch.Tensor, mask: torch.Tensor) -> list[list[int]]:
     return [row[kept].tolist() for row, kept in zip(rows.cpu(), mask.bool().cpu(), strict=True)]
-
-
-def _keeps_all_it_reads(model: PreTrainedModel) -> bool:
-    """Whether every layer attends to all tokens before; from a window or a state, several sequences cannot go on."""
-    return all(type(layer) is DynamicLayer for layer in DynamicCache(config=model.config).layers)
 
 
 def _labelled_log_probs(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import MistralConfig, MistralForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from grpo_pipeline.evaluation.config import Sizes
 from grpo_pipeline.evaluation.likelihood import CHUNK, log_probabilities
@@ -16,6 +16,7 @@ from grpo_pipeline.training.base_model import BaseModel
 from grpo_pipeline.training.loading import load_policy, load_tokenizer
 from grpo_pipeline.training.prefill import prefill
 from grpo_pipeline.training.rollouts import GREEDY
+from grpo_pipeline_tests.training.windowed import windowed_model
 
 SIZES = Sizes(
     max_pairs=24,
@@ -130,18 +131,7 @@ def test_an_answer_that_ends_early_does_not_change_the_others(
 
 
 def test_models_that_forget_what_they_read_are_sampled_all_the_same() -> None:
-    config = MistralConfig(
-        vocab_size=16,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        sliding_window=4,
-        tie_word_embeddings=False,
-    )
-    torch.manual_seed(0)
-    model, prompts = MistralForCausalLM(config).eval(), [[1, 2, 3, 4, 5, 6, 7], [8, 9, 10], [11, 12]]
+    model, prompts = windowed_model(4), [[1, 2, 3, 4, 5, 6, 7], [8, 9, 10], [11, 12]]
     with torch.inference_mode():
         found = sample_answers(
             model, prefill(model, prompts), end_tokens=[0], max_new_tokens=8, temperature=GREEDY, seed=0

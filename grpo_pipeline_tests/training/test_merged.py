@@ -14,7 +14,7 @@ from grpo_pipeline.training.base_model import BaseModel, locate_base_model
 from grpo_pipeline.training.loading import load_tokenizer
 from grpo_pipeline.training.merged import MergedPolicy, can_merge
 from grpo_pipeline.training.policy import Policy, fresh_policy
-from grpo_pipeline.training.prefill import BLOCK, extend, prefill
+from grpo_pipeline.training.prefill import RESERVED, extend, prefill
 from grpo_pipeline.training.profiles import Hardware, resolve
 from grpo_pipeline.training.rollouts import draw, moved_up, sample_rollouts
 from grpo_pipeline.training.settings import TrainingSettings
@@ -133,7 +133,7 @@ def test_a_reserved_cache_gives_the_logits_of_whole_sequences(policy: PeftModel,
     prompts = [tokenizer(text)["input_ids"] for text in ("Question 1?", "Why?")]
     twin = MergedPolicy(policy).refresh()
     torch.manual_seed(0)
-    answers = torch.randint(0, 250, (4, 2 * BLOCK + 3))
+    answers = torch.randint(0, 250, (4, 2 * RESERVED + 3))
     of = torch.tensor([0, 1, 1, 0])
     with torch.no_grad():
         state = prefill(twin, prompts)

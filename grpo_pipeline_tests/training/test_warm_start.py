@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 from datasets import Dataset
-from transformers import MistralConfig, MistralForCausalLM
 from trl import SFTConfig
 
 from grpo_pipeline.training.base_model import locate_base_model
@@ -18,12 +17,12 @@ from grpo_pipeline.training.profiles import Hardware, resolve
 from grpo_pipeline.training.settings import TrainingSettings
 from grpo_pipeline.training.token_scores import CPU_TOKENS, score_labels
 from grpo_pipeline.training.warm_start import LeftPadding, WarmStartTrainer
+from grpo_pipeline_tests.training.windowed import windowed_model
 
 ROWS = [
     {"input_ids": [5, 6, 7, 8, 9, 10], "labels": [IGNORED, IGNORED, IGNORED, 8, 9, 10]},
     {"input_ids": [11, 12, 13], "labels": [IGNORED, 12, 13]},
 ]
-
 
 # Six requests to two sets of tools, of unequal lengths, in no order.
 ALIKE = [
@@ -101,18 +100,7 @@ def test_what_prompts_begin_alike_with_is_read_once(home: Path) -> None:
 
 
 def test_models_that_forget_what_they_read_read_every_sequence_whole() -> None:
-    config = MistralConfig(
-        vocab_size=128,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        sliding_window=8,
-        tie_word_embeddings=False,
-    )
-    torch.manual_seed(0)
-    model = MistralForCausalLM(config).eval()
+    model = windowed_model(8)
     batch = LeftPadding(0)(ALIKE)
     tokens, mask, labels = batch["input_ids"], batch["attention_mask"], batch["labels"]
     scored = score_labels(model, tokens, mask, labels, IGNORED)
