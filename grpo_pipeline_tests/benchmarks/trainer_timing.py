@@ -107,9 +107,10 @@ def make_trainer(
     """One of the three, ready to train; dtype overrides the precision of its weights."""
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-    plain = kind == "defaults" and dtype is None
-    # A model is loaded in float32 on a CPU, and TRL computes in bfloat16 nevertheless.
-    precision = dtype or (torch.float32 if plain and not torch.cuda.is_available() else best_precision())
+    usual = dtype or best_precision()
+    # A model is loaded in float32 on a CPU, and TRL computes in bfloat16 nevertheless. Where a CPU has to imitate its
+    # products a step took ten minutes, which nobody lets stand: there the script has it turned off.
+    precision = torch.float32 if kind == "defaults" and not torch.cuda.is_available() else usual
     at_once = shape.answers if torch.cuda.is_available() else min(8, shape.answers)
     options: dict[str, Any] = {
         "defaults": {"per_device_train_batch_size": 8, "gradient_accumulation_steps": shape.answers // 8},
@@ -130,7 +131,7 @@ def make_trainer(
         args=GRPOConfig(
             output_dir=str(folder.parent / "out"),
             use_cpu=not torch.cuda.is_available(),
-            bf16=plain or precision == torch.bfloat16,
+            bf16=usual == torch.bfloat16,
             num_generations=shape.group,
             max_completion_length=shape.answer_tokens,
             generation_kwargs={"min_new_tokens": shape.answer_tokens},
