@@ -1,9 +1,9 @@
 """GRPO steps against two plain TRL scripts, in turns: useful tokens a second, phase by phase, and the machine's roofs.
 
 "defaults" is the script a user writes first (TRL computes in bfloat16 by itself; off on a CPU that is slower in it);
-"best" has the options that are known to help: no gradient checkpointing, weights in bfloat16 (in float32 on such a CPU),
-and on a GPU all answers in one pass (on a CPU of 2 cores that took TRL 34 s where passes of 8 took 28 s). All three
-sample as many answers of the same length to the same prompts, with the same reward, by which no group is without
+"best" has the options that are known to help: no gradient checkpointing, weights in bfloat16 (in float32 on such a
+CPU), and on a GPU all answers in one pass (on a CPU of 2 cores that took TRL 34 s where passes of 8 took 28 s). All
+three sample as many answers of the same length to the same prompts, with the same reward, by which no group is without
 spread, so leaving out dead groups gains nothing here.
 """
 
