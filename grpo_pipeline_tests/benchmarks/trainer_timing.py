@@ -109,7 +109,7 @@ def make_trainer(
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     usual = dtype or best_precision()
     # A model is loaded in float32 on a CPU, and TRL computes in bfloat16 nevertheless. Where a CPU has to imitate its
-    # products a step took ten minutes, which nobody lets stand: there the script has it turned off.
+    # products a step took ten minutes: there the script has it turned off.
     precision = torch.float32 if kind == "defaults" and not torch.cuda.is_available() else usual
     at_once = shape.answers if torch.cuda.is_available() else min(8, shape.answers)
     options: dict[str, Any] = {
