@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,19 +132,25 @@ def _answer_tokens(tokenizer: PreTrainedTokenizerBase, answer: str) -> list[int]
     return [*tokenizer([answer], add_special_tokens=False)["input_ids"][0], tokenizer.eos_token_id]
 
 
-def warm_start_dataset(
-    data: TrainingData, resolved: ResolvedTraining, steps: int, rehearsed: Sequence[Rehearsed] = ()
-) -> Dataset:
-    """Prompt and answer as tokens, of which only the answer's are learned; every step's rows in order, pairs first."""
+def warm_start_examples(data: TrainingData, resolved: ResolvedTraining, steps: int) -> list[Example]:
+    """The pairs that the warm start reads, every step's in order."""
     longest = LONGEST_CORRECTION * resolved.max_completion_tokens
 
     def tokens(example: Example) -> int:
         return len(example.prompt_tokens) + min(longest, len(example.chosen_tokens))
 
+    return schedule(data.examples, resolved.pairs_per_step, steps, resolved.seed, tokens)
+
+
+def warm_start_dataset(
+    data: TrainingData, resolved: ResolvedTraining, steps: int, rehearsed: Sequence[Rehearsed] = ()
+) -> Dataset:
+    """Prompt and answer as tokens, of which only the answer's are learned; every step's rows in order, pairs first."""
+    longest = LONGEST_CORRECTION * resolved.max_completion_tokens
     own, general = resolved.pairs_per_step, resolved.rehearsed_per_step
     corrections = [
         learned(example.prompt_tokens, example.chosen_tokens[:longest])
-        for example in schedule(data.examples, own, steps, resolved.seed, tokens)
+        for example in warm_start_examples(data, resolved, steps)
     ]
     mixed_in = (
         schedule(rehearsed, general, steps, resolved.seed, lambda item: len(item.answer_tokens)) if general else []
@@ -181,10 +187,15 @@ def dpo_dataset(data: TrainingData, resolved: ResolvedTraining, steps: int) -> D
     )
 
 
-def grpo_dataset(data: TrainingData, resolved: ResolvedTraining, steps: int) -> Dataset:
-    """Prompts to sample answers for, with the columns that the rewards compare them to; every step's in order."""
+def grpo_dataset(data: TrainingData, resolved: ResolvedTraining, steps: int, read: Collection[str] = ()) -> Dataset:
+    """Prompts to sample answers for, with the columns that the rewards compare them to; every step's in order.
+
+    Those of the pairs whose ids were `read` before are left out where the rest suffices for all steps.
+    """
+    unread = [example for example in data.sampled if example.pair_id not in read]
+    practised = unread if len(unread) >= resolved.prompts_per_step * steps else data.sampled
     examples = schedule(
-        data.sampled, resolved.prompts_per_step, steps, resolved.seed, lambda example: len(example.prompt_tokens)
+        practised, resolved.prompts_per_step, steps, resolved.seed, lambda example: len(example.prompt_tokens)
     )
     return Dataset.from_list(
         [
@@ -194,6 +205,7 @@ def grpo_dataset(data: TrainingData, resolved: ResolvedTraining, steps: int) -> 
                 "question": example.question,
                 "chosen": example.chosen,
                 "rejected": example.rejected,
+                "chosen_tokens": list(example.chosen_tokens),
             }
             for example in examples
         ]

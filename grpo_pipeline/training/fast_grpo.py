@@ -39,9 +39,11 @@ class FastGRPOTrainer(GRPOTrainer):
     `per_device_train_batch_size` is all of a process's answers in a step; accumulation is left at 1.
     """
 
-    def __init__(self, *args: Any, answers_per_pass: int, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(self, *args: Any, answers_per_pass: int, guided: bool = False, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **kwargs)
         self.answers_per_pass = answers_per_pass
+        self.guided = guided
+        self._corrections: list[list[int]] = []
         self._merged: MergedPolicy | None = None
         if self.use_vllm:
             # TRL would merge the adapter into the base and take it out again, each time losing a little of the base.
@@ -80,7 +82,25 @@ class FastGRPOTrainer(GRPOTrainer):
             min_new_tokens=self.generation_kwargs.get("min_new_tokens", 0),
             temperature=self.temperature,
         )
-        return answers, None
+        return self._with_corrections(answers, num_generations) if self.guided else answers, None
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        if self.guided:
+            self._corrections = [row["chosen_tokens"] for row in inputs]
+        found: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        return found
+
+    def _with_corrections(self, answers: list[list[int]], group: int) -> list[list[int]]:
+        """The answers with the correction in the last place of each group, after https://arxiv.org/abs/2504.14945.
+
+        Without a right answer a group teaches only what is less wrong. Its answer is drawn nevertheless, so the others
+        are the same as without guidance. A group may begin on another process.
+        """
+        first = self.accelerator.process_index * len(answers)
+        return [
+            correction if (first + row) % group == group - 1 else answer
+            for row, (answer, correction) in enumerate(zip(answers, self._corrections, strict=True))
+        ]
 
     def _prepare_inputs(self, generation_batch: Any) -> dict[str, Any]:  # noqa: ANN401
         # Unlike TRL's, without shuffling: answers to one prompt stay together.

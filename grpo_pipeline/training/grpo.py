@@ -13,13 +13,14 @@ from trl import GRPOConfig
 
 from grpo_pipeline.training.batches import process_rank, process_share
 from grpo_pipeline.training.checkpoints import MarkWhole
-from grpo_pipeline.training.data import TrainingData, grpo_dataset
+from grpo_pipeline.training.data import TrainingData, grpo_dataset, warm_start_examples
 from grpo_pipeline.training.fast_grpo import FastGRPOTrainer
 from grpo_pipeline.training.loading import end_tokens
 from grpo_pipeline.training.model_rewards import ModelReward, all_weights
 from grpo_pipeline.training.policy import trainer_options
 from grpo_pipeline.training.profiles import ResolvedTraining
 from grpo_pipeline.training.samples import SampleRecorder
+from grpo_pipeline.training.warm_start import warm_start_steps
 
 PHASE = "GRPO"
 # Raises the ceiling for tokens that get likelier, which keeps answers varied (DAPO, https://arxiv.org/abs/2503.14476).
@@ -30,6 +31,14 @@ def grpo_steps(pairs: int, resolved: ResolvedTraining) -> int:
     """Optimizer steps of GRPO."""
     wanted = max(1, math.ceil(pairs * resolved.epochs / resolved.prompts_per_step))
     return min(wanted, resolved.steps or wanted)
+
+
+def _read_before(data: TrainingData, resolved: ResolvedTraining) -> set[str]:
+    """Ids of the pairs that GRPO leaves out where it can, as the warm start has read them."""
+    if not resolved.practise_unread:
+        return set()
+    steps = warm_start_steps(len(data.examples), resolved)
+    return {example.pair_id for example in warm_start_examples(data, resolved, steps)}
 
 
 def _sampler_options(resolved: ResolvedTraining) -> dict[str, Any]:
@@ -65,6 +74,7 @@ def train_grpo(
     steps = grpo_steps(len(data.sampled), resolved)
     trainer = FastGRPOTrainer(
         answers_per_pass=resolved.micro_batch,
+        guided=resolved.guided,
         model=model,
         reward_funcs=recorder.rewards(),
         args=GRPOConfig(
@@ -93,7 +103,7 @@ def train_grpo(
             **_sampler_options(resolved),
             **trainer_options(resolved),
         ),
-        train_dataset=grpo_dataset(data, resolved, steps),
+        train_dataset=grpo_dataset(data, resolved, steps, _read_before(data, resolved)),
         processing_class=tokenizer,
         callbacks=[*callbacks, MarkWhole()],
     )

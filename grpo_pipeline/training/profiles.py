@@ -66,6 +66,8 @@ class ResolvedTraining(BaseModel):
     micro_batch: int
     learning_rate: float
     beta: float
+    guided: bool
+    practise_unread: bool
     scale_rewards: Literal["batch", "group", "none"]
     temperature: float
     max_prompt_tokens: int
@@ -113,6 +115,8 @@ PROFILES: dict[ProfileName, dict[str, Any]] = {
         "micro_batch": 8,
         "learning_rate": 1e-5,
         "beta": 0.02,
+        "guided": False,
+        "practise_unread": False,
         "max_prompt_tokens": 2048,
         "max_completion_tokens": 512,
         "preflight_prompts": 32,
@@ -136,6 +140,8 @@ PROFILES: dict[ProfileName, dict[str, Any]] = {
         "micro_batch": 16,
         "learning_rate": 5e-5,
         "beta": 0.0,
+        "guided": False,
+        "practise_unread": False,
         "max_prompt_tokens": 512,
         "max_completion_tokens": 72,
         "preflight_prompts": 8,
@@ -158,6 +164,8 @@ PROFILES: dict[ProfileName, dict[str, Any]] = {
         "micro_batch": 8,
         "learning_rate": 3e-3,
         "beta": 0.02,
+        "guided": False,
+        "practise_unread": False,
         "max_prompt_tokens": 2048,
         "max_completion_tokens": 24,
         "preflight_prompts": 8,
@@ -215,7 +223,13 @@ def _possible(methods: Sequence[MethodName], warm_start: bool) -> tuple[MethodNa
 
 def _sampler(settings: TrainingSettings, profile: ProfileName, hardware: Hardware) -> str:
     if settings.vllm == "auto":
-        return "colocate" if profile == "gpu" and hardware.gpus and hardware.vllm else "off"
+        return "colocate" if profile == "gpu" and hardware.gpus and hardware.vllm and not settings.guided else "off"
+    if settings.guided and settings.vllm != "off":
+        # vLLM tells what chance it drew each token with, and a correction was not drawn.
+        raise PipelineError(
+            "Guided groups are sampled by the trainer itself: set GRPO_TRAINING__VLLM=off or "
+            "GRPO_TRAINING__GUIDED=false."
+        )
     if settings.vllm == "server" and settings.vllm_server_url is None:
         raise PipelineError("Sampling on a vLLM server needs its address: set GRPO_TRAINING__VLLM_SERVER_URL.")
     return settings.vllm

@@ -59,6 +59,17 @@ class TrainingSettings(BudgetSettings):
     micro_batch: int | None = Field(None, gt=0, description="Answers in one forward and backward pass on one device.")
     learning_rate: float | None = Field(None, gt=0, description="Peak learning rate of GRPO.")
     beta: float | None = Field(None, ge=0, description="Weight of the KL penalty to the warm-started policy.")
+    guided: bool | None = Field(
+        None,
+        description="The last answer of each group is the correction itself, so that a prompt to which no sampled "
+        "answer is right still teaches what is; it counts in the rewards that are shown. Not with vLLM. Unset: the "
+        "profile's.",
+    )
+    practise_unread: bool | None = Field(
+        None,
+        description="GRPO practises pairs that the warm start did not read, where there are enough of them; unset: "
+        "the profile's.",
+    )
     scale_rewards: Literal["batch", "group", "none"] = Field(
         "batch",
         description="Spread that advantages are divided by; group blows noise up where answers hardly differ.",

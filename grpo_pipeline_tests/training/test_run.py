@@ -8,11 +8,14 @@ import pytest
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.rewards.weights import DEFAULT_WEIGHTS
 from grpo_pipeline.training.base_model import locate_base_model
+from grpo_pipeline.training.data import grpo_dataset, load_training_data, warm_start_examples
 from grpo_pipeline.training.determinism import quiet_libraries
 from grpo_pipeline.training.loading import load_policy, load_tokenizer, render_prompt
 from grpo_pipeline.training.process import EXIT_ERROR, run_process
+from grpo_pipeline.training.profiles import Hardware, resolve
 from grpo_pipeline.training.run import train
 from grpo_pipeline.training.run_config import RunConfig
+from grpo_pipeline.training.settings import TrainingSettings
 from grpo_pipeline_tests.training.datasets import pair, tiny_pairs, write_dataset
 from grpo_pipeline_tests.training.runs import manifest, metrics, run_here, samples, start, tiny_config
 
@@ -124,6 +127,50 @@ def test_two_processes_train_one_policy(dataset: Path, home: Path, tmp_path: Pat
     assert manifest(config.output_dir)["processes"] == 2
     assert len(samples(config.output_dir)) == 2 * 2 * 4
     assert [row["step"] for row in metrics(config.output_dir)] == [1, 2, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("launcher", "prompts"),
+    [
+        pytest.param([], 2, id="one process"),
+        pytest.param(
+            ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"],
+            1,
+            id="a group on two processes",
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_a_guided_group_ends_with_the_correction_of_a_pair_not_read_before(
+    dataset: Path, home: Path, tmp_path: Path, launcher: list[str], prompts: int
+) -> None:
+    own = {"guided": True, "practise_unread": True, "prompts_per_step": prompts}
+    config = tiny_config(dataset, tmp_path / "policy", home, warm_start_steps=1, steps=2, **own)
+    process = start(config, *launcher)
+    _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 0, errors[-3000:]
+    found = samples(config.output_dir)
+    groups = found.group_by("step", "pair_id", maintain_order=True).agg("completion", "cut")
+    assert len(groups) == 2 * prompts
+    for completions, cut in groups.select("completion", "cut").iter_rows():
+        # After one step of warm start the tiny model finds no answer like it by itself.
+        assert [text == "good day." for text in completions] == [False, False, False, True]
+        assert not cut[-1]
+    tokenizer = load_tokenizer(locate_base_model("tiny-qwen3", home))
+    resolved = resolve(config.seeded_settings, Hardware(0, cpu_bf16=False))
+    data = load_training_data(dataset, tokenizer, resolved)
+    read = {example.pair_id for example in warm_start_examples(data, resolved, 1)}
+    assert read
+    assert read.isdisjoint(found["pair_id"])
+
+
+def test_pairs_are_practised_again_where_too_few_are_unread(dataset: Path, home: Path) -> None:
+    resolved = resolve(TrainingSettings(profile="tiny"), Hardware(0, cpu_bf16=False))
+    data = load_training_data(dataset, load_tokenizer(locate_base_model("tiny-qwen3", home)), resolved)
+    first = {example.pair_id for example in data.sampled[:7]}
+    # Twelve pairs, two a step.
+    assert first.isdisjoint(grpo_dataset(data, resolved, 2, first)["pair_id"])
+    assert set(grpo_dataset(data, resolved, 6, first)["pair_id"]) == {example.pair_id for example in data.sampled}
 
 
 def test_divergence_fails_the_run_and_says_so(

@@ -65,6 +65,9 @@ def test_the_device_chooses_how_answers_are_sampled_and_what_is_kept_in_memory()
     assert [item.gradient_checkpointing for item in found] == [False, True, False]
     assert resolve(TrainingSettings(gradient_checkpointing=False, vllm="off"), small).gradient_checkpointing is False
     assert resolve(TrainingSettings(profile="cpu"), large).vllm == "off"
+    assert resolve(TrainingSettings(guided=True), large).vllm == "off"
+    with pytest.raises(PipelineError, match="GRPO_TRAINING__GUIDED=false"):
+        resolve(TrainingSettings(guided=True, vllm="colocate"), large)
     with pytest.raises(PipelineError, match="VLLM_SERVER_URL"):
         resolve(TrainingSettings(vllm="server"), large)
 
