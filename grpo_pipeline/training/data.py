@@ -132,9 +132,13 @@ def _answer_tokens(tokenizer: PreTrainedTokenizerBase, answer: str) -> list[int]
     return [*tokenizer([answer], add_special_tokens=False)["input_ids"][0], tokenizer.eos_token_id]
 
 
+def _longest_correction(resolved: ResolvedTraining) -> int:
+    return LONGEST_CORRECTION * resolved.max_completion_tokens
+
+
 def warm_start_examples(data: TrainingData, resolved: ResolvedTraining, steps: int) -> list[Example]:
     """The pairs that the warm start reads, every step's in order."""
-    longest = LONGEST_CORRECTION * resolved.max_completion_tokens
+    longest = _longest_correction(resolved)
 
     def tokens(example: Example) -> int:
         return len(example.prompt_tokens) + min(longest, len(example.chosen_tokens))
@@ -146,7 +150,7 @@ def warm_start_dataset(
     data: TrainingData, resolved: ResolvedTraining, steps: int, rehearsed: Sequence[Rehearsed] = ()
 ) -> Dataset:
     """Prompt and answer as tokens, of which only the answer's are learned; every step's rows in order, pairs first."""
-    longest = LONGEST_CORRECTION * resolved.max_completion_tokens
+    longest = _longest_correction(resolved)
     own, general = resolved.pairs_per_step, resolved.rehearsed_per_step
     corrections = [
         learned(example.prompt_tokens, example.chosen_tokens[:longest])
@@ -169,7 +173,7 @@ def learned(prompt: Sequence[int], answer: Sequence[int]) -> dict[str, list[int]
 
 def dpo_dataset(data: TrainingData, resolved: ResolvedTraining, steps: int) -> Dataset:
     """Prompt and both answers as tokens, cut as the warm start cuts corrections; every step's rows in order."""
-    longest = LONGEST_CORRECTION * resolved.max_completion_tokens
+    longest = _longest_correction(resolved)
 
     def tokens(example: Example) -> int:
         answers = (example.chosen_tokens, example.rejected_tokens)
