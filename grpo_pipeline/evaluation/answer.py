@@ -52,8 +52,8 @@ def _answer_all(run: AnswerRun, respondent: Respondent, dtype: str, watcher: Wat
 
     from grpo_pipeline.evaluation.answering import Question, answered
     from grpo_pipeline.training.base_model import locate_base_model
+    from grpo_pipeline.training.fast_writing import make_fast
     from grpo_pipeline.training.loading import load_policy, load_tokenizer, merged, render_prompt
-    from grpo_pipeline.training.packed import make_fast
 
     base = locate_base_model(respondent.base_model, run.home)
     tokenizer = load_tokenizer(base)

@@ -19,7 +19,9 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from grpo_pipeline.errors import PipelineError
-from grpo_pipeline.training.packed import PackedWeight, make_fast
+from grpo_pipeline.training.fast_writing import make_fast
+from grpo_pipeline.training.packed import PackedWeight
+from grpo_pipeline.training.token_step import token_step_of
 
 DEFAULT_ADAPTER = "default"
 
@@ -138,6 +140,9 @@ class MergedPolicy:
         """The twin, with an adapter merged as it is now."""
         for layer in self._layers:
             layer.refresh(adapter)
+        step = token_step_of(self.model)
+        if step:
+            step.outdate()
         self._holds = adapter
         return self.model
 

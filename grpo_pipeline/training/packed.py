@@ -11,9 +11,6 @@ from functools import cache
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
-
-from grpo_pipeline.training.attention import use_fast_attention
 
 # From about as many rows on a product takes the same time either way.
 FEW_ROWS = 128
@@ -28,6 +25,25 @@ def can_pack(dtype: torch.dtype) -> bool:
     if not torch.backends.mkldnn.is_available():
         return False
     return dtype == torch.float32 or (dtype == torch.bfloat16 and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()))
+
+
+def lay_out(weight: torch.Tensor) -> torch.Tensor:
+    """A weight (out, in) as the processor reads it for few rows; only these products can read it."""
+    # As torch's own compiler does; it offers no other way to keep the layout.
+    packed: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight.default(weight.detach(), LAYOUT_ROWS)
+    return packed
+
+
+def packed_product(x: torch.Tensor, packed: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    """x (..., in) to (..., out) with a weight that was laid out."""
+    found: torch.Tensor = torch.ops.mkldnn._linear_pointwise.default(x, packed, bias, "none", [], "")
+    return found
+
+
+def packed_product_onto(before: torch.Tensor, x: torch.Tensor, packed: torch.Tensor) -> torch.Tensor:
+    """What was there before (..., out) and the product of x (..., in), as one."""
+    found: torch.Tensor = torch.ops.mkldnn._linear_pointwise.binary(x, before, packed, None, "add")
+    return found
 
 
 class PackedWeight:
@@ -48,12 +64,9 @@ class PackedWeight:
         few = weight.device.type == "cpu" and x.dtype == weight.dtype and x.shape[:-1].numel() <= FEW_ROWS
         if not few or not can_pack(weight.dtype):
             return nn.functional.linear(x, weight, bias)
-        # As torch's own compiler does; it offers no other way to keep the layout.
-        operations = torch.ops.mkldnn
         if self._packed is None:
-            self._packed = operations._reorder_linear_weight(weight.detach(), LAYOUT_ROWS)
-        found: torch.Tensor = operations._linear_pointwise(x, self._packed, bias, "none", [], "")
-        return found
+            self._packed = lay_out(weight)
+        return packed_product(x, self._packed, bias)
 
 
 class PackedLinear(nn.Module):
@@ -69,13 +82,3 @@ class PackedLinear(nn.Module):
         if torch.is_grad_enabled():
             return nn.functional.linear(x, self.weight, self.bias)
         return self._packed.product(x, self.weight, self.bias)
-
-
-def make_fast(model: PreTrainedModel) -> None:
-    """Have a model whose plain linear layers never change again write faster on a CPU; on a GPU it stays as it is."""
-    if model.device.type != "cpu":
-        return
-    use_fast_attention(model)
-    for name, layer in list(model.named_modules()):
-        if type(layer) is nn.Linear:
-            model.set_submodule(name, PackedLinear(layer))

@@ -11,6 +11,7 @@ from transformers import Cache, DynamicLayer, PreTrainedModel
 
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.training.padding import padded
+from grpo_pipeline.training.token_step import token_step_of
 
 # Tokens that memory is reserved for at once: more would be attended to in vain, fewer be moved more often.
 RESERVED = 64
@@ -136,6 +137,10 @@ def extend(model: PreTrainedModel, state: Prefilled, ids: torch.Tensor, mask: to
     """Run the model over the next tokens of every sequence, (sequences, tokens) each; its logits at all of them."""
     positions = state.mask.sum(-1, keepdim=True) + (mask.cumsum(-1) - 1).clamp(min=0)
     state.mask = torch.cat([state.mask, mask], dim=-1)
+    step = None if ids.shape[-1] > 1 or torch.is_grad_enabled() else token_step_of(model)
+    if step:
+        state.logits = step(ids, positions, state.mask, state.cache)
+        return state.logits.unsqueeze(1)
     output = model(
         input_ids=ids,
         attention_mask=state.mask,

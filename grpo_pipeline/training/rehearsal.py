@@ -25,8 +25,8 @@ from transformers import PreTrainedTokenizerBase
 from grpo_pipeline.artifacts import write_atomically
 from grpo_pipeline.conversation import Message
 from grpo_pipeline.training.data import Rehearsed
+from grpo_pipeline.training.fast_writing import make_fast
 from grpo_pipeline.training.loading import end_tokens, load_policy, render_prompt
-from grpo_pipeline.training.packed import make_fast
 from grpo_pipeline.training.policy import Policy
 from grpo_pipeline.training.rehearsal_prompts import REQUESTS
 from grpo_pipeline.training.rollouts import GREEDY, sample_rollouts
