@@ -34,6 +34,9 @@ _LIBRARY_SETTINGS = {
     # processor from those they wait for wherever anything else runs beside this process (a training step took five
     # times as long); not at all, sampling takes 1.5 times as long on a quiet machine. So many do well on both.
     "GOMP_SPINCOUNT": "10000",
+    # Large tensors in pages of 2 MiB. In a virtual machine the first use of a page of 4 KiB took up to 20 us: half a
+    # million in a training step took it from 15 to 22 s, and whether there were so many changed from run to run.
+    "THP_MEM_ALLOC_ENABLE": "1",
     "TOKENIZERS_PARALLELISM": "false",
     # The trainers would report each run to the Hub.
     "HF_HUB_DISABLE_TELEMETRY": "1",

@@ -18,12 +18,13 @@ import torch
 from torch import nn
 from transformers import DynamicCache, PreTrainedModel
 
+from grpo_pipeline.training.packed import FEW_ROWS
 from grpo_pipeline.training.padding import padded
 from grpo_pipeline.training.prefill import keeps_all
 from grpo_pipeline.training.shared_beginnings import shared_beginnings, worth_sharing
 
-# Rows of logits held at once: with a vocabulary of 50,000 they stay in a CPU's last cache.
-HEAD_CHUNK = 64
+# Rows of logits held at once: so many are the most that a weight laid out for few rows is good for (`packed`).
+HEAD_CHUNK = FEW_ROWS
 # What follows a beginning is short and unequal: a CPU reads it in parts of about so many tokens, like lengths together.
 # Padded as a whole, 16 rows of 1,292 tokens become 2,244, and larger products were no faster.
 CPU_TOKENS = 384
@@ -42,19 +43,21 @@ class _ChosenLogProbs(torch.autograd.Function):
     def forward(
         ctx: Any,  # noqa: ANN401
         hidden: torch.Tensor,
-        weight: torch.Tensor,
+        head: nn.Module,
         targets: torch.Tensor,
         temperature: float,
         with_gradient: bool,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         log_probs, entropies, directions = [], [], []
+        weight = head.get_parameter("weight")
+        # Written over by each chunk: memory that is new costs a CPU more than what is computed in it.
+        held = weight.new_empty(min(HEAD_CHUNK, len(hidden)), len(weight), dtype=torch.float32)
         for rows, wanted in zip(hidden.split(HEAD_CHUNK), targets.split(HEAD_CHUNK), strict=True):
-            logits = (rows @ weight.t()).float().div_(temperature)
-            chosen = logits.gather(-1, wanted.unsqueeze(-1)).squeeze(-1)
-            normalizer = logits.logsumexp(-1)
-            probabilities = (logits - normalizer.unsqueeze(-1)).exp_()
-            log_probs.append(chosen - normalizer)
-            entropies.append(normalizer - torch.linalg.vecdot(probabilities, logits))
+            all_log_probs = head(rows).float().div_(temperature)
+            all_log_probs.sub_(all_log_probs.logsumexp(-1, keepdim=True))
+            probabilities = torch.exp(all_log_probs, out=held[: len(rows)])
+            log_probs.append(all_log_probs.gather(-1, wanted.unsqueeze(-1)).squeeze(-1))
+            entropies.append(-torch.bmm(probabilities.unsqueeze(1), all_log_probs.unsqueeze(2)).flatten())
             if with_gradient:
                 expected = probabilities.to(weight.dtype) @ weight
                 directions.append((weight[wanted].float() - expected.float()).div_(temperature).to(hidden.dtype))
@@ -71,13 +74,13 @@ class _ChosenLogProbs(torch.autograd.Function):
 
 
 def chosen_log_probs(
-    hidden: torch.Tensor, head: torch.Tensor, targets: torch.Tensor, temperature: float = 1.0
+    hidden: torch.Tensor, head: nn.Module, targets: torch.Tensor, temperature: float = 1.0
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Log-probability and entropy of the target after each hidden state, both (states,) in float32.
 
     Args:
         hidden: (states, hidden size) of the positions before the targets.
-        head: (vocabulary, hidden size).
+        head: the frozen layer from hidden states to the vocabulary's logits, without bias.
         targets: (states,) token ids.
         temperature: what logits are divided by.
     """
@@ -185,7 +188,7 @@ def _score_part(
     if part.answers.shape[1] > 1:
         written = read.go_on(group_of, part.answers[:, :-1], part.answer_mask[:, :-1])
         hidden = torch.cat([hidden, written], dim=1)
-    head, wanted = model.get_output_embeddings().weight, part.answer_mask.bool()
+    head, wanted = model.get_output_embeddings(), part.answer_mask.bool()
     log_probs, entropies = chosen_log_probs(hidden[wanted], head, part.answers[wanted], temperature)
     empty = torch.zeros(wanted.shape, device=wanted.device, dtype=torch.float32)
     return empty.masked_scatter(wanted, log_probs), empty.masked_scatter(wanted, entropies)
@@ -255,5 +258,5 @@ def _labelled_log_probs(
     model: PreTrainedModel, states: torch.Tensor, labels: torch.Tensor, ignored: int
 ) -> torch.Tensor:
     wanted = labels[:, 1:] != ignored
-    log_probs, _ = chosen_log_probs(states[:, :-1][wanted], model.get_output_embeddings().weight, labels[:, 1:][wanted])
+    log_probs, _ = chosen_log_probs(states[:, :-1][wanted], model.get_output_embeddings(), labels[:, 1:][wanted])
     return log_probs

@@ -16,8 +16,9 @@ import tempfile
 import warnings
 from pathlib import Path
 
-# As in the trainer's process; it is good for all three.
+# As in the trainer's process; both are good for all three.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 import torch
 from transformers import AutoConfig, AutoTokenizer

@@ -17,6 +17,7 @@ from pathlib import Path
 
 # As in the trainer's process; it is good for both.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 import torch
 from datasets import Dataset
