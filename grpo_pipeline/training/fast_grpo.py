@@ -82,25 +82,30 @@ class FastGRPOTrainer(GRPOTrainer):
             min_new_tokens=self.generation_kwargs.get("min_new_tokens", 0),
             temperature=self.temperature,
         )
-        return self._with_corrections(answers, num_generations) if self.guided else answers, None
+        return self._with_corrections(answers) if self.guided else answers, None
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         if self.guided:
             self._corrections = [row["chosen_tokens"] for row in inputs]
+            inputs = [{**row, "given": self._is_given(number)} for number, row in enumerate(inputs)]
         found: dict[str, Any] = super()._generate_and_score_completions(inputs)
         return found
 
-    def _with_corrections(self, answers: list[list[int]], group: int) -> list[list[int]]:
+    def _with_corrections(self, answers: list[list[int]]) -> list[list[int]]:
         """The answers with the correction in the last place of each group, after https://arxiv.org/abs/2504.14945.
 
         Without a right answer a group teaches only what is less wrong. Its answer is drawn nevertheless, so the others
-        are the same as without guidance. A group may begin on another process.
+        are the same as without guidance.
         """
-        first = self.accelerator.process_index * len(answers)
         return [
-            correction if (first + row) % group == group - 1 else answer
-            for row, (answer, correction) in enumerate(zip(answers, self._corrections, strict=True))
+            correction if self._is_given(number) else answer
+            for number, (answer, correction) in enumerate(zip(answers, self._corrections, strict=True))
         ]
+
+    def _is_given(self, number: int) -> bool:
+        """Whether an answer of this process, by its number, is a correction; a group may begin on another process."""
+        group = self.num_generations
+        return (self.accelerator.process_index * len(self._corrections) + number) % group == group - 1
 
     def _prepare_inputs(self, generation_batch: Any) -> dict[str, Any]:  # noqa: ANN401
         # Unlike TRL's, without shuffling: answers to one prompt stay together.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,10 @@ COMPLETIONS_FOLDER = "completions"
 
 
 class SampleRecorder:
-    """Writes one file of samples for each step and process: pair_id, step, completion, cut, reward, rewards."""
+    """Writes one file of samples for each step and process.
+
+    Columns: pair_id, step, completion, cut, given (a correction in a guided group, sampled by nobody), reward, rewards.
+    """
 
     def __init__(
         self,
@@ -65,6 +68,7 @@ class RecordedReward:
         completion_ids: list[list[int]],
         pair_id: list[str],
         trainer_state: Any,  # noqa: ANN401
+        given: Sequence[bool] = (),
         **columns: Any,  # noqa: ANN401
     ) -> list[float | None]:
         """Score one generation of answers."""
@@ -74,6 +78,7 @@ class RecordedReward:
             "pair_id": list(pair_id),
             "completion": list(completions),
             "cut": cut,
+            "given": list(given) or [False] * len(cut),
         }
         self.recorder.keep(self.__name__, trainer_state.global_step + 1, samples, scores)
         return scores

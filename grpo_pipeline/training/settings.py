@@ -62,8 +62,8 @@ class TrainingSettings(BudgetSettings):
     guided: bool | None = Field(
         None,
         description="The last answer of each group is the correction itself, so that a prompt to which no sampled "
-        "answer is right still teaches what is; it counts in the rewards that are shown. Not with vLLM. Unset: the "
-        "profile's.",
+        "answer is right still teaches what is; it counts in the rewards that are shown, and the samples that "
+        "are kept say which it is. Not with vLLM. Unset: the profile's.",
     )
     practise_unread: bool | None = Field(
         None,

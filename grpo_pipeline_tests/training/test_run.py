@@ -63,9 +63,10 @@ def test_every_reward_of_every_step_is_a_number_or_absent(undisturbed: RunConfig
 
 def test_every_sampled_answer_is_kept_with_its_pair_and_rewards(undisturbed: RunConfig) -> None:
     found = samples(undisturbed.output_dir)
-    assert set(found.columns) == {"pair_id", "step", "completion", "cut", "reward", *DEFAULT_WEIGHTS}
+    assert set(found.columns) == {"pair_id", "step", "completion", "cut", "given", "reward", *DEFAULT_WEIGHTS}
     assert len(found) == 6 * 2 * 4
     assert found["reward"].null_count() == 0
+    assert not found["given"].any()
     assert found.filter(pl.col("cut"))["truncated"].unique().to_list() == [-1.0]
     known = pl.read_parquet(undisturbed.output_dir / "pair_ids.parquet")
     assert set(found["pair_id"]) <= set(known.filter("used")["pair_id"])
@@ -150,12 +151,13 @@ def test_a_guided_group_ends_with_the_correction_of_a_pair_not_read_before(
     _, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, errors[-3000:]
     found = samples(config.output_dir)
-    groups = found.group_by("step", "pair_id", maintain_order=True).agg("completion", "cut")
+    groups = found.group_by("step", "pair_id", maintain_order=True).agg("completion", "cut", "given")
     assert len(groups) == 2 * prompts
-    for completions, cut in groups.select("completion", "cut").iter_rows():
+    for completions, cut, given in groups.select("completion", "cut", "given").iter_rows():
         # After one step of warm start the tiny model finds no answer like it by itself.
         assert [text == "good day." for text in completions] == [False, False, False, True]
         assert not cut[-1]
+        assert given == [False, False, False, True]
     tokenizer = load_tokenizer(locate_base_model("tiny-qwen3", home))
     resolved = resolve(config.seeded_settings, Hardware(0, cpu_bf16=False))
     data = load_training_data(dataset, tokenizer, resolved)
