@@ -98,9 +98,9 @@ def test_a_killed_trainer_goes_on_from_its_checkpoint_and_a_killed_worker_is_run
 ) -> None:
     run = live.dagster.launch("weekly_training_job", KILLED, [*DATA, "reward_model", "grpo_policy"])
     wait_until("a checkpoint was written", lambda: checkpoints(live, KILLED), 240)
-    first = trainer_of(live)
+    first = trainers(live)[0]
     first.kill()
-    wait_until("the step is tried again", lambda: trainers(live) and trainer_of(live).pid != first.pid, 120)
+    wait_until("the step is tried again", lambda: [item for item in trainers(live) if item.pid != first.pid], 120)
 
     guard = live.dagster.children("process_guard", "grpo_pipeline.training")[0]
     family = [guard, *guard.children(recursive=True)]
@@ -124,10 +124,6 @@ def trainers(live: Live) -> list[psutil.Process]:
     """The training processes, without the guards that watch over them."""
     guards = {guard.pid for guard in live.dagster.children("process_guard")}
     return [item for item in live.dagster.children("grpo_pipeline.training", "--config") if item.pid not in guards]
-
-
-def trainer_of(live: Live) -> psutil.Process:
-    return trainers(live)[0]
 
 
 def checkpoints(live: Live, week: str) -> list[Path]:
