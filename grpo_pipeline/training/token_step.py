@@ -1,7 +1,8 @@
 """The next token of many answers on a CPU, through the layers of a Llama or a Qwen3 in as few operations as will do.
 
-What it buys: transformers runs some 60 operations a layer, and each costs the same few microseconds however little it
-computes. Here they are about 25: products that read the same are one, and a product adds to what came before by itself.
+What it buys: transformers runs 40 operations and 32 views a layer (Llama), and each costs the same few microseconds
+however little it computes. Here they are 28 and 22: products that read the same are one, and a product adds to what
+came before by itself.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import Cache, LlamaForCausalLM, PreTrainedModel, Qwen3ForCausalLM
+from transformers.models.qwen3.modeling_qwen3 import Qwen3Attention
 
 from grpo_pipeline.training.packed import can_pack, lay_out, packed_product, packed_product_onto
 
 # Their layers differ only in what Qwen3 does to the heads of queries and keys.
 KNOWN = (LlamaForCausalLM, Qwen3ForCausalLM)
 CHILD = "token_step"
+FULL_ATTENTION = "full_attention"
 
 
 class JoinedWeight:
@@ -46,7 +49,7 @@ class LayerStep:
         self._queries = attention.q_proj.weight.shape[0] // self._size
         self._keys = attention.k_proj.weight.shape[0] // self._size
         self._norms = layer.input_layernorm, layer.post_attention_layernorm
-        self._head_norms = (attention.q_norm, attention.k_norm) if hasattr(attention, "q_norm") else None
+        self._head_norms = (attention.q_norm, attention.k_norm) if isinstance(attention, Qwen3Attention) else None
         self._read = JoinedWeight(attention.q_proj, attention.k_proj, attention.v_proj)
         self._write = JoinedWeight(attention.o_proj)
         self._gate_up = JoinedWeight(mlp.gate_proj, mlp.up_proj)
@@ -134,9 +137,10 @@ def add_token_step(model: PreTrainedModel) -> None:
     """Give a model on a CPU a token step of its own, where its kind is known and its layers are plain."""
     if type(model) not in KNOWN or model.device.type != "cpu" or not can_pack(model.dtype):
         return
-    config: Any = model.config
-    plain = config.hidden_act == "silu" and not config.attention_bias and not getattr(config, "mlp_bias", False)
-    if plain and set(getattr(config, "layer_types", None) or ["full_attention"]) == {"full_attention"}:
+    has_bias = any(name.endswith(".bias") for name, _ in model.named_parameters())
+    # Llama's layers are all of one type, which its configuration does not name.
+    types = set(getattr(model.config, "layer_types", None) or [FULL_ATTENTION])
+    if model.config.hidden_act == "silu" and not has_bias and types == {FULL_ATTENTION}:
         model.add_module(CHILD, TokenStep(model))
 
 

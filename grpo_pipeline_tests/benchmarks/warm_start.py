@@ -15,7 +15,7 @@ import time
 import warnings
 from pathlib import Path
 
-# As in the trainer's process; it is good for both.
+# As in the trainer's process; both are good for both.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 

@@ -19,6 +19,7 @@ from grpo_pipeline.training.profiles import Hardware, resolve
 from grpo_pipeline.training.settings import TrainingSettings
 from grpo_pipeline.training.token_step import CHILD, token_step_of
 
+pytestmark = pytest.mark.skipif(not can_pack(torch.float32), reason="without oneDNN in torch models keep their own way")
 VOCABULARY = 100
 SIZES = {
     "vocab_size": VOCABULARY,
@@ -78,7 +79,7 @@ def test_its_logits_are_those_of_the_model(name: str) -> None:
     model = built(CONFIGS[name])
     assert token_step_of(model)
     found = written(model)
-    del model._modules[CHILD]
+    delattr(model, CHILD)
     expected = written(model)
     assert len(expected[-1]) == 2
     for ours, theirs in zip(found, expected, strict=True):
@@ -92,7 +93,7 @@ def test_in_bfloat16_it_differs_by_rounding() -> None:
     exact = built(CONFIGS["Qwen3"])
     assert token_step_of(model)
     found, expected = written(model), written(exact)
-    del model._modules[CHILD]
+    delattr(model, CHILD)
     plain = written(model)
     ours, theirs = (
         torch.stack([(a.float() - b).abs().max() for a, b in zip(logits, expected, strict=True)]).mean()
