@@ -96,6 +96,16 @@ class MergedLinear(nn.Module):
         self._packed.outdate()
         self.adapter = adapter
 
+    def frozen(self) -> torch.Tensor:
+        """The base's weight (out, in)."""
+        weight: torch.Tensor = self._source[0].get_base_layer().weight
+        return weight
+
+    def change(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """What is merged into it, (out, rank) and (rank, in)."""
+        source = self._source[0]
+        return source.lora_B[self.adapter].weight * source.scaling[self.adapter], source.lora_A[self.adapter].weight
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x (..., in) to (..., out)."""
         source = self._source[0]

@@ -82,3 +82,10 @@ class PackedLinear(nn.Module):
         if torch.is_grad_enabled():
             return nn.functional.linear(x, self.weight, self.bias)
         return self._packed.product(x, self.weight, self.bias)
+
+    def frozen(self) -> torch.Tensor:
+        """The weight."""
+        return self.weight
+
+    def change(self) -> None:
+        """Nothing is ever added to it."""

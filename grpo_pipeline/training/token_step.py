@@ -14,30 +14,13 @@ from torch import nn
 from transformers import Cache, LlamaForCausalLM, PreTrainedModel, Qwen3ForCausalLM
 from transformers.models.qwen3.modeling_qwen3 import Qwen3Attention
 
-from grpo_pipeline.training.packed import can_pack, lay_out, packed_product, packed_product_onto
+from grpo_pipeline.training.joined_weights import can_halve, joined
+from grpo_pipeline.training.packed import can_pack
 
 # Their layers differ only in what Qwen3 does to the heads of queries and keys.
 KNOWN = (LlamaForCausalLM, Qwen3ForCausalLM)
 CHILD = "token_step"
 FULL_ATTENTION = "full_attention"
-
-
-class JoinedWeight:
-    """The weights of linear layers that read the same, as one, laid out once until one changes."""
-
-    def __init__(self, *layers: nn.Module) -> None:
-        self._layers = layers
-        self._packed: torch.Tensor | None = None
-
-    def outdate(self) -> None:
-        """Say that a weight changed."""
-        self._packed = None
-
-    def packed(self) -> torch.Tensor:
-        """All rows, one layer's after the other's."""
-        if self._packed is None:
-            self._packed = lay_out(torch.cat([layer.get_parameter("weight") for layer in self._layers]))
-        return self._packed
 
 
 class LayerStep:
@@ -50,10 +33,10 @@ class LayerStep:
         self._keys = attention.k_proj.weight.shape[0] // self._size
         self._norms = layer.input_layernorm, layer.post_attention_layernorm
         self._head_norms = (attention.q_norm, attention.k_norm) if isinstance(attention, Qwen3Attention) else None
-        self._read = JoinedWeight(attention.q_proj, attention.k_proj, attention.v_proj)
-        self._write = JoinedWeight(attention.o_proj)
-        self._gate_up = JoinedWeight(mlp.gate_proj, mlp.up_proj)
-        self._down = JoinedWeight(mlp.down_proj)
+        self._read = joined(attention.q_proj, attention.k_proj, attention.v_proj)
+        self._write = joined(attention.o_proj)
+        self._gate_up = joined(mlp.gate_proj, mlp.up_proj)
+        self._down = joined(mlp.down_proj)
 
     def outdate(self) -> None:
         """Say that a weight changed."""
@@ -75,15 +58,15 @@ class LayerStep:
             cached: the layer's keys and values, which the token's are added to.
         """
         rows, turned = len(hidden), self._queries + self._keys
-        heads = packed_product(_norm(hidden, self._norms[0]), self._read.packed()).view(rows, -1, self._size)
+        heads = self._read.product(_norm(hidden, self._norms[0])).view(rows, -1, self._size)
         queries, keys = self._turned(heads[:, :turned], turn).split([self._queries, self._keys], 1)
         keys, values = cached.update(keys.unsqueeze(2), heads[:, turned:].unsqueeze(2))
         # Query heads that share their keys stand in one product, as if they were tokens.
         scores = queries.reshape(rows, self._keys, -1, self._size) @ keys.transpose(-1, -2)
         weights = torch.add(bias, scores, alpha=self._scaling).softmax(-1).to(hidden.dtype)
-        hidden = packed_product_onto(hidden, (weights @ values).view(rows, -1), self._write.packed())
-        gate, up = packed_product(_norm(hidden, self._norms[1]), self._gate_up.packed()).chunk(2, -1)
-        return packed_product_onto(hidden, nn.functional.silu(gate).mul_(up), self._down.packed())
+        hidden = self._write.product_onto(hidden, (weights @ values).view(rows, -1))
+        gate, up = self._gate_up.product(_norm(hidden, self._norms[1])).chunk(2, -1)
+        return self._down.product_onto(hidden, nn.functional.silu(gate).mul_(up))
 
     def _turned(self, heads: torch.Tensor, turn: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
         """The heads of queries and keys with their position in them (RoPE)."""
@@ -102,6 +85,9 @@ class TokenStep(nn.Module):
         # In a list, so that nothing of the model is counted twice.
         self._model: list[Any] = [model]
         self._layers = [LayerStep(layer) for layer in model.get_submodule("model.layers")]
+        head = model.get_submodule("lm_head")
+        # Where it would only be laid out a second time, the model's own serves as well.
+        self._head = joined(head).product if can_halve(model.dtype) else head
 
     def outdate(self) -> None:
         """Say that weights changed."""
@@ -125,7 +111,7 @@ class TokenStep(nn.Module):
         bias[:, 0, 0, : mask.shape[-1]].masked_fill_(mask.bool(), 0.0)
         for layer, cached in zip(self._layers, cache.layers, strict=True):
             hidden = layer(hidden, turn, bias, cached)
-        logits: torch.Tensor = model.lm_head(model.model.norm(hidden))
+        logits: torch.Tensor = self._head(model.model.norm(hidden))
         return logits
 
 
@@ -135,7 +121,7 @@ def _norm(x: torch.Tensor, norm: Any) -> torch.Tensor:  # noqa: ANN401
 
 def add_token_step(model: PreTrainedModel) -> None:
     """Give a model on a CPU a token step of its own, where its kind is known and its layers are plain."""
-    if type(model) not in KNOWN or model.device.type != "cpu" or not can_pack(model.dtype):
+    if type(model) not in KNOWN or model.device.type != "cpu" or not (can_pack(model.dtype) or can_halve(model.dtype)):
         return
     has_bias = any(name.endswith(".bias") for name, _ in model.named_parameters())
     # Llama's layers are all of one type, which its configuration does not name.

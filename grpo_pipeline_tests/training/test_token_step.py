@@ -9,6 +9,7 @@ import torch
 from transformers import LlamaConfig, PreTrainedModel, Qwen2Config, Qwen3Config
 from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 
+from grpo_pipeline.training import joined_weights
 from grpo_pipeline.training.base_model import locate_base_model
 from grpo_pipeline.training.fast_writing import make_fast
 from grpo_pipeline.training.merged import MergedPolicy
@@ -55,6 +56,8 @@ def built(config: LlamaConfig | Qwen2Config | Qwen3Config, dtype: torch.dtype = 
         if "norm" in name:
             # They begin as ones, and what is done with them would not be seen.
             parameter.data.uniform_(0.5, 1.5)
+        # As base models are stored; float16 holds these numbers too.
+        parameter.data.copy_(parameter.data.bfloat16())
     make_fast(model)
     return model
 
@@ -73,6 +76,14 @@ def written(model: PreTrainedModel) -> list[torch.Tensor]:
     return found
 
 
+@pytest.fixture(params=["as this processor has it", "without products in float16"])
+def half(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways of the products; processors other than x86 have only the second."""
+    if request.param.startswith("without"):
+        monkeypatch.setattr(joined_weights, "HALF_ENGINES", ())
+
+
+@pytest.mark.usefixtures("half")
 @pytest.mark.parametrize("name", CONFIGS)
 @torch.no_grad()
 def test_its_logits_are_those_of_the_model(name: str) -> None:
@@ -102,10 +113,13 @@ def test_in_bfloat16_it_differs_by_rounding() -> None:
     assert ours < 1.5 * theirs
 
 
+@pytest.mark.usefixtures("half")
 @torch.no_grad()
 def test_it_follows_the_adapter(home: Path) -> None:
     base = locate_base_model("tiny-qwen3", home)
     policy = fresh_policy(Policy(base, resolve(TrainingSettings(profile="tiny"), Hardware(0, cpu_bf16=False))))
+    for parameter in policy.parameters():
+        parameter.data.copy_(parameter.data.bfloat16())
     merged, token = MergedPolicy(policy), torch.tensor([[5]])
     earlier = None
     for seed in (2, 3):
