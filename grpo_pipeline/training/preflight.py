@@ -124,6 +124,9 @@ def _sample(
     for first in range(0, len(examples), share):
         batch = examples[first : first + share]
         found, seconds = timed(lambda: _answers(merged, batch, ends, resolved))  # noqa: B023
+        if resolved.guided:
+            # As in training: a prompt to which no sampled answer is right still teaches what is.
+            found[group - 1 :: group] = [list(example.chosen_tokens) for example in batch]
         answers, sampling = answers + found, sampling + seconds
         watcher.step(f"{PHASE} prompt", len(answers) // group, len(examples), f"{len(answers)} answers sampled")
     cut = [not answer or answer[-1] not in ends for answer in answers]

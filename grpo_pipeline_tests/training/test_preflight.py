@@ -7,8 +7,15 @@ import pytest
 import torch
 
 from grpo_pipeline.rewards.weights import DEFAULT_WEIGHTS
-from grpo_pipeline.training.preflight import untouched_random_state
+from grpo_pipeline.training.base_model import locate_base_model
+from grpo_pipeline.training.data import load_training_data
+from grpo_pipeline.training.loading import load_tokenizer
+from grpo_pipeline.training.policy import Policy
+from grpo_pipeline.training.preflight import Start, sample_for_preflight, untouched_random_state
+from grpo_pipeline.training.profiles import Hardware, resolve
+from grpo_pipeline.training.settings import TrainingSettings
 from grpo_pipeline.training.stopping import NOTHING_TO_LEARN, read_stopped
+from grpo_pipeline.training.watching import SilentWatcher
 from grpo_pipeline_tests.training.runs import manifest, metrics, run_here, tiny_config
 
 METHOD = "grpo_after_warm_start"
@@ -33,6 +40,24 @@ def test_where_there_is_something_to_learn_grpo_runs_and_the_manifest_says_what_
     assert report["reward_noise"] == 0
     assert report["device_hours"] == pytest.approx(6 * report["seconds_per_step"] / 3600, rel=0.01)
     assert json.loads((config.output_dir / "preflight.json").read_text(encoding="utf-8")) == {METHOD: report}
+
+
+def test_guided_groups_are_judged_with_their_correction(dataset: Path, home: Path) -> None:
+    base = locate_base_model("tiny-qwen3", home)
+    tokenizer = load_tokenizer(base)
+    rewards = []
+    for guided in (True, False):
+        settings = TrainingSettings(profile="tiny", guided=guided, reward_weights=CONSTANT | {"similarity": 1.0})
+        resolved = resolve(settings, Hardware(0, cpu_bf16=False))
+        data = load_training_data(dataset, tokenizer, resolved)
+        start = Start(Policy(base, resolved), None, devices=1)
+        rewards.append(sample_for_preflight(start, data, tokenizer, SilentWatcher()).rewards)
+    for with_it, without in zip(*rewards, strict=True):
+        # The others are sampled by the same policy with the same chance.
+        assert with_it[:-1] == without[:-1]
+        found, given = max(score for score in without if score is not None), with_it[-1]
+        assert given is not None
+        assert found < 0.5 < given
 
 
 def test_the_policy_is_the_same_with_and_without_a_preflight(dataset: Path, home: Path, tmp_path: Path) -> None:
