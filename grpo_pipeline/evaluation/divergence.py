@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from peft import PeftModel
 
 from grpo_pipeline.evaluation.likelihood import CHUNK
+from grpo_pipeline.evaluation.models import Played
 from grpo_pipeline.evaluation.sampling import SampledAnswer
 from grpo_pipeline.training.padding import padded
 from grpo_pipeline.training.prefill import Prefilled, extend, prefill
@@ -26,7 +26,7 @@ NOT_MOVED = Divergence(0.0, 1)
 
 
 def divergences(
-    policy: PeftModel, state: Prefilled, prompts: Sequence[Sequence[int]], answers: Sequence[SampledAnswer]
+    played: Played, state: Prefilled, prompts: Sequence[Sequence[int]], answers: Sequence[SampledAnswer]
 ) -> list[Divergence]:
     """The divergence of a policy from the base model under its adapter, one per answer.
 
@@ -34,23 +34,23 @@ def divergences(
     1), its end token included: unbiased like the log-ratio of the sampled tokens, but with far less noise.
 
     Args:
-        policy: with the adapter switched on.
+        played: the policy.
         state: the prompts as the policy read them, one per answer; it is used up.
         prompts: the same in token ids.
         answers: what the policy sampled.
     """
     positions = [len(answer.ids) + (not answer.truncated) for answer in answers]
-    with policy.disable_adapter():
-        reference = prefill(policy, prompts)
+    with played.as_base() as base:
+        reference = prefill(base, prompts)
     sums = _kl(state.logits.unsqueeze(1), reference.logits.unsqueeze(1), [min(1, count) for count in positions])
-    ids, mask = padded([answer.ids for answer in answers], policy.device)
+    ids, mask = padded([answer.ids for answer in answers], played.model.device)
     for start in range(0, ids.shape[-1], CHUNK):
         part, seen = ids[:, start : start + CHUNK], mask[:, start : start + CHUNK]
-        own = extend(policy, state, part, seen)
-        with policy.disable_adapter():
-            base = extend(policy, reference, part, seen)
+        own = extend(played.model, state, part, seen)
+        with played.as_base() as base:
+            theirs = extend(base, reference, part, seen)
         left = [max(0, min(CHUNK, count - 1 - start)) for count in positions]
-        sums = [before + more for before, more in zip(sums, _kl(own, base, left), strict=True)]
+        sums = [before + more for before, more in zip(sums, _kl(own, theirs, left), strict=True)]
     return [Divergence(nats, max(1, count)) for nats, count in zip(sums, positions, strict=True)]
 
 

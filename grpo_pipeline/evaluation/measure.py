@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from grpo_pipeline.errors import PipelineError
 from grpo_pipeline.evaluation.config import Sizes
 from grpo_pipeline.evaluation.divergence import NOT_MOVED, Divergence, divergences
 from grpo_pipeline.evaluation.likelihood import log_probabilities
+from grpo_pipeline.evaluation.models import Played
 from grpo_pipeline.evaluation.pairs import HeldOutPair
 from grpo_pipeline.evaluation.sampling import SampledAnswer, sample_answers
 from grpo_pipeline.evaluation.scoring import Measured, length_normalized
@@ -56,13 +56,14 @@ def batches(pairs: Sequence[EncodedPair], size: int) -> list[list[EncodedPair]]:
 
 @torch.inference_mode()
 def measure(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch: Sequence[EncodedPair], sizes: Sizes
+    played: Played, tokenizer: PreTrainedTokenizerBase, batch: Sequence[EncodedPair], sizes: Sizes
 ) -> list[Measured]:
     """Score and answer one batch of pairs; the same batch and model give the same numbers.
 
     Raises:
         PipelineError: the batch does not fit in memory.
     """
+    model = played.model
     try:
         state = prefill(model, [item.prompt for item in batch])
         chosen, rejected = _score(model, copy.deepcopy(state), batch)
@@ -76,7 +77,7 @@ def measure(
             temperature=sizes.temperature,
             seed=_seed(batch, sizes.seed),
         )
-        moved = _divergences(model, policy_state, batch, sampled, sizes)
+        moved = _divergences(played, policy_state, batch, sampled, sizes)
     except torch.OutOfMemoryError as error:
         raise PipelineError(
             f"The GPU's memory does not hold {len(batch)} pairs at once: lower GRPO_EVALUATION__BATCH_SIZE."
@@ -113,7 +114,7 @@ def _score(
 
 
 def _divergences(
-    model: PreTrainedModel | PeftModel,
+    played: Played,
     state: Prefilled,
     batch: Sequence[EncodedPair],
     sampled: Sequence[SampledAnswer],
@@ -121,12 +122,12 @@ def _divergences(
 ) -> list[list[Divergence]]:
     """Along the first answers to every prompt; the base model itself did not move."""
     each = min(sizes.kl_answers, sizes.answers_per_prompt)
-    if not each or not isinstance(model, PeftModel) or not model.has_active_enabled_adapter:
+    if not each or not played.moved:
         return [[NOT_MOVED] * each for _ in batch]
     first = [index * sizes.answers_per_prompt + sample for index in range(len(batch)) for sample in range(each)]
     state.repeat(each)
     prompts = [item.prompt for item in batch for _ in range(each)]
-    found = divergences(model, state, prompts, [sampled[index] for index in first])
+    found = divergences(played, state, prompts, [sampled[index] for index in first])
     return [found[start : start + each] for start in range(0, len(found), each)]
 
 
@@ -137,8 +138,8 @@ def _seed(batch: Sequence[EncodedPair], seed: int) -> int:
 
 
 def measure_all(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[EncodedPair], sizes: Sizes
+    played: Played, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[EncodedPair], sizes: Sizes
 ) -> Iterator[tuple[list[Measured], int]]:
     """Every batch's measurements, each with its cost in tokens."""
     for batch in batches(pairs, sizes.batch_size):
-        yield measure(model, tokenizer, batch, sizes), sum(item.cost(sizes) for item in batch)
+        yield measure(played, tokenizer, batch, sizes), sum(item.cost(sizes) for item in batch)

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from grpo_pipeline.artifacts import file_digest, write_atomically
 from grpo_pipeline.evaluation.config import EvaluationRun, Sizes, resolve_sizes
 from grpo_pipeline.evaluation.measure import EncodedPair, encode, measure_all
-from grpo_pipeline.evaluation.models import Contender, Policy, contenders, load_contenders, playing
+from grpo_pipeline.evaluation.models import Contender, Loaded, contenders
 from grpo_pipeline.evaluation.pairs import HeldOutPair, read_pairs
 from grpo_pipeline.evaluation.parts import Part, Parts, key, make_part, write_table
 from grpo_pipeline.evaluation.probing import answer_probes
@@ -118,27 +118,27 @@ def _measure_players(
     parts: dict[str, Part] = {}
     for base in encoded.pairs:
         own = [player for player in players if player.base == base]
-        model: Policy | None = None
+        loaded: Loaded | None = None
         for player in own:
             part = store.load(player.name, keys[player.name])
             if part is not None:
                 progress.skip(cost[base])
                 parts[player.name] = part
                 continue
-            if model is None:
-                model = load_contenders(base, own, sizes.dtype)
-            parts[player.name] = _measure_player(player, model, encoded, sizes, progress)
+            if loaded is None:
+                loaded = Loaded(base, own, sizes.dtype)
+            parts[player.name] = _measure_player(player, loaded, encoded, sizes, progress)
             store.save(player.name, keys[player.name], parts[player.name])
     return parts
 
 
-def _measure_player(player: Contender, model: Policy, encoded: _Encoded, sizes: Sizes, progress: Progress) -> Part:
+def _measure_player(player: Contender, loaded: Loaded, encoded: _Encoded, sizes: Sizes, progress: Progress) -> Part:
     pairs = encoded.pairs[player.base]
     tokenizer = encoded.tokenizers[player.base]
     measured = []
-    with playing(model, player) as policy:
-        for batch, cost in measure_all(policy, tokenizer, pairs, sizes):
+    with loaded.play(player) as played:
+        for batch, cost in measure_all(played, tokenizer, pairs, sizes):
             measured += batch
             progress.advance(cost, player.name, len(measured), len(pairs))
-        probed = answer_probes(policy, tokenizer, sizes, end_tokens(policy, tokenizer))
+        probed = answer_probes(played.model, tokenizer, sizes, end_tokens(played.model, tokenizer))
     return make_part(player.name, measured, probed)

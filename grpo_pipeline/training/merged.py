@@ -9,12 +9,14 @@ weight after 400 rounds, https://github.com/huggingface/trl/issues/6688); here i
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from peft import PeftModel
 from peft.tuners.lora import Linear as LoraLinear
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -28,7 +30,7 @@ DEFAULT_ADAPTER = "default"
 
 def can_merge(policy: PeftModel) -> bool:
     """Whether every adapted layer is a linear one with a plain LoRA: no bias of its own, no dropout, no variant."""
-    layers = [module for module in policy.modules() if hasattr(module, "lora_A")]
+    layers = [module for module in policy.modules() if isinstance(module, (BaseTunerLayer, AuxiliaryTrainingWrapper))]
     return all(
         type(layer) is LoraLinear
         and not layer.fan_in_fan_out
@@ -118,6 +120,29 @@ class MergedLinear(nn.Module):
         return found
 
 
+def _twin(policy: PeftModel, made_of: Callable[[LoraLinear], nn.Module]) -> PreTrainedModel:
+    """The policy's base model again, sharing all tensors, with its adapted layers made anew."""
+    base = policy.get_base_model()
+    shared: dict[int, Any] = {id(tensor): tensor for tensor in (*base.parameters(), *base.buffers())}
+    twin: PreTrainedModel = copy.deepcopy(base, shared)
+    for name, layer in base.named_modules():
+        if isinstance(layer, LoraLinear):
+            twin.set_submodule(name, made_of(layer))
+    # TRL replaces the forward method of the base by one that calls the base's own; copied, it would still do so,
+    # and sample through base and adapter side by side, which took twice as long.
+    for module in twin.modules():
+        module.__dict__.pop("forward", None)
+    # Adapted models have no dropout here, so this changes no number; it keeps checkpointing hooks quiet.
+    twin.eval()
+    make_fast(twin)
+    return twin
+
+
+def base_alone(policy: PeftModel) -> PreTrainedModel:
+    """The base model under a policy that can be merged, without any adapter; it shares all weights."""
+    return _twin(policy, LoraLinear.get_base_layer)
+
+
 class MergedPolicy:
     """A policy's merged twin: a model of the same kind that shares all tensors but those that an adapter changes.
 
@@ -128,23 +153,13 @@ class MergedPolicy:
     def __init__(self, policy: PeftModel) -> None:
         if not can_merge(policy):
             raise PipelineError("Only plain LoRA on linear layers, without bias or dropout, can be merged to sample.")
-        base = policy.get_base_model()
-        shared: dict[int, Any] = {id(tensor): tensor for tensor in (*base.parameters(), *base.buffers())}
-        self.model: PreTrainedModel = copy.deepcopy(base, shared)
         self._layers: list[MergedLinear] = []
         self._holds: str | None = None
-        for name, layer in list(base.named_modules()):
-            if isinstance(layer, LoraLinear):
-                merged = MergedLinear(layer)
-                self.model.set_submodule(name, merged)
-                self._layers.append(merged)
-        # TRL replaces the forward method of the base by one that calls the base's own; copied, it would still do so,
-        # and sample through base and adapter side by side, which took twice as long.
-        for module in self.model.modules():
-            module.__dict__.pop("forward", None)
-        # Adapted models have no dropout here, so this changes no number; it keeps checkpointing hooks quiet.
-        self.model.eval()
-        make_fast(self.model)
+        self.model = _twin(policy, self._merged)
+
+    def _merged(self, source: LoraLinear) -> MergedLinear:
+        self._layers.append(MergedLinear(source))
+        return self._layers[-1]
 
     def refresh(self, adapter: str = DEFAULT_ADAPTER) -> PreTrainedModel:
         """The twin, with an adapter merged as it is now."""

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from grpo_pipeline.evaluation.config import Sizes
 from grpo_pipeline.evaluation.likelihood import CHUNK, log_probabilities
 from grpo_pipeline.evaluation.measure import EncodedPair, batches, encode, measure
+from grpo_pipeline.evaluation.models import Played
 from grpo_pipeline.evaluation.pairs import read_pairs
 from grpo_pipeline.evaluation.sampling import sample_answers
 from grpo_pipeline.training.base_model import BaseModel
@@ -145,8 +146,8 @@ def test_models_that_forget_what_they_read_are_sampled_all_the_same() -> None:
 def test_measurements_do_not_depend_on_the_order_of_the_pairs(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, encoded: list[EncodedPair]
 ) -> None:
-    once = [measure(model, tokenizer, batch, SIZES) for batch in batches(encoded, 7)[:1]]
-    again = [measure(model, tokenizer, batch, SIZES) for batch in batches(encoded[::-1], 7)[:1]]
+    once = [measure(Played(model), tokenizer, batch, SIZES) for batch in batches(encoded, 7)[:1]]
+    again = [measure(Played(model), tokenizer, batch, SIZES) for batch in batches(encoded[::-1], 7)[:1]]
     assert once == again
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from peft import PeftModel
 
-from grpo_pipeline.evaluation.models import Contender, load_contenders, playing
+from grpo_pipeline.evaluation.models import Contender, Loaded
 from grpo_pipeline.gates.metrics import CANDIDATE
 from grpo_pipeline.training import phases
 from grpo_pipeline.training import run as training_run
@@ -131,6 +131,5 @@ def test_merged_weights_are_the_policy_that_was_trained(trained: Trained) -> Non
 def test_the_policy_is_evaluated_as_it_was_trained(trained: Trained) -> None:
     """Played as the evaluation plays it, it differs by rounding alone."""
     player = Contender(CANDIDATE, trained.base, trained.adapter)
-    model = load_contenders(trained.base, [player], trained.case.dtype)
-    with playing(model, player) as policy:
-        assert apart(trained.in_memory, trained.score(policy)) <= rounding(trained)
+    with Loaded(trained.base, [player], trained.case.dtype).play(player) as played:
+        assert apart(trained.in_memory, trained.score(played.model)) <= rounding(trained)
