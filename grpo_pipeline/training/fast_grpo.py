@@ -2,7 +2,8 @@
 
 What each part buys (measured by `make bench-training`):
 - sampling and scoring with merged weights, in the precision of the base model: `merged`;
-- on a CPU weights laid out once for few rows (`packed`), and few operations for a sampled token (`token_step`);
+- on a CPU weights laid out once for few rows (`packed`), in float32 half of them to read (`joined_weights`), and few
+  operations for a sampled token (`token_step`);
 - one read of a prompt for all its answers, in sampling (`rollouts`) and in the training pass (`token_scores`), and the
   LM head only where an answer token is predicted;
 - passes without padding that no row of theirs needs, in as few passes as `micro_batch` allows, and on a CPU answers of
