@@ -73,18 +73,20 @@ class Played:
     @contextmanager
     def as_base(self) -> Iterator[Policy]:
         """The same without its adapter."""
-        if self.base is not None or not isinstance(self.model, PeftModel):
-            yield self.base or self.model
-            return
-        with self.model.disable_adapter():
+        if self.base is not None:
+            yield self.base
+        elif isinstance(self.model, PeftModel):
+            with self.model.disable_adapter():
+                yield self.model
+        else:
             yield self.model
 
 
 class Loaded:
     """A base model with the adapters of all that stand on it, of which one plays at a time.
 
-    On a CPU in float32 each plays merged, which samples in half the time. In bfloat16 merging would round what an
-    adapter changes, and a GPU's memory may not hold the weights twice.
+    On a CPU in float32 each plays merged, in a quarter less time and with the same answers. In bfloat16 merging would
+    round what an adapter changes, and a GPU's memory may not hold the weights twice.
 
     Raises:
         PipelineError: the model or an adapter cannot be loaded.

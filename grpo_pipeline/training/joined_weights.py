@@ -73,9 +73,9 @@ class LaidOutWeight(JoinedWeight):
 class HalfWeight(JoinedWeight):
     """What never changes, kept in float16 by FBGEMM for float32 products, and beside it what is added.
 
-    Products of few rows wait for memory, which it reads half of. A base model's weights are nearly always in bfloat16,
-    whose every number above 6e-5 float16 holds exactly (below, it is off by 3e-8 at most), and sums are in float32: so
-    this is no approximation to speak of. Weights that are not in bfloat16 are rounded to 11 bits.
+    Products of few rows wait for memory, which it reads half of. A base model's weights are nearly always stored in
+    bfloat16, whose numbers from 6e-5 to 65,504 float16 holds exactly (below, it is off by 3e-8 at most), and sums are
+    in float32: so this is no approximation to speak of. Weights that are not in bfloat16 are rounded to 11 bits.
 
     FBGEMM takes over two seconds to lay out the 135 million weights of SmolLM2, so that is done only once.
     """
