@@ -87,8 +87,9 @@ class TokenStep(nn.Module):
         self._model: list[Any] = [model]
         self._layers = [LayerStep(layer) for layer in model.get_submodule("model.layers")]
         head = model.get_submodule("lm_head")
-        # Where it would only be laid out a second time, the model's own serves as well.
-        self._head = joined(head).product if can_halve(model.dtype) else head
+        # Where it would only be laid out a second time, the model's own serves as well: its method, as the layer itself
+        # would be counted as a part of this.
+        self._head = joined(head).product if can_halve(model.dtype) else head.forward
 
     def outdate(self) -> None:
         """Say that weights changed."""

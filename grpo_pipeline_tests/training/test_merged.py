@@ -8,10 +8,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from peft import PeftModel
+from peft import IA3Config, LoraConfig, PeftConfig, PeftModel, get_peft_model
 
 from grpo_pipeline.training.base_model import BaseModel, locate_base_model
-from grpo_pipeline.training.loading import load_tokenizer
+from grpo_pipeline.training.loading import load_policy, load_tokenizer
 from grpo_pipeline.training.merged import MergedPolicy, can_merge
 from grpo_pipeline.training.policy import Policy, fresh_policy
 from grpo_pipeline.training.prefill import RESERVED, extend, prefill
@@ -52,6 +52,22 @@ def test_the_twin_answers_as_the_policy_with_its_adapter(policy: PeftModel, base
         torch.testing.assert_close(twin(**tokens).logits, policy(**tokens).logits, rtol=1e-4, atol=1e-4)
         with policy.disable_adapter():
             assert not torch.allclose(twin(**tokens).logits, policy(**tokens).logits, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    "adapter",
+    [
+        IA3Config(target_modules=["k_proj", "v_proj", "down_proj"], feedforward_modules=["down_proj"]),
+        LoraConfig(target_modules=["q_proj"], modules_to_save=["lm_head"]),
+        LoraConfig(target_modules=["q_proj"], lora_dropout=0.1),
+        LoraConfig(target_modules=["q_proj"], use_dora=True),
+    ],
+    ids=["no LoRA", "a whole layer", "dropout", "DoRA"],
+)
+def test_other_adapters_are_not_merged(base: BaseModel, adapter: PeftConfig) -> None:
+    model = get_peft_model(load_policy(base), adapter)
+    assert isinstance(model, PeftModel)
+    assert not can_merge(model)
 
 
 def test_the_twins_weights_are_those_of_a_merged_model(policy: PeftModel) -> None:

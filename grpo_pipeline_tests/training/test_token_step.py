@@ -158,6 +158,7 @@ def test_other_models_keep_their_own_way(config: LlamaConfig | Qwen2Config | Qwe
     assert token_step_of(built(config)) is None
 
 
+@pytest.mark.usefixtures("half")
 def test_it_has_no_weights_of_its_own() -> None:
     model = built(CONFIGS["Llama"])
     names = [name for name, _ in model.named_parameters()]
