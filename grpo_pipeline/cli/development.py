@@ -22,9 +22,13 @@ def dev(
 
     Schedules and sensors work while it runs.
     """
-    # Dagster takes seconds to import; the other commands should not wait for it.
+    # Dagster and the server take seconds to import; the other commands should not wait for them.
     from grpo_pipeline.instance import prepare_dagster_home
+    from grpo_pipeline.server.serving import listening
+    from grpo_pipeline.server.settings import ServerSettings
 
+    # With the port taken Dagster goes on without a UI, and whoever opens the page sees that of the other one.
+    listening(ServerSettings(host=host, port=port), "--port").close()
     settings = load_settings()
     prepare_dagster_home(settings)
     resolve_database_url(settings)
