@@ -15,7 +15,7 @@ from grpo_pipeline.postgres.connection import resolve_database_url
 
 
 def dev(
-    port: Annotated[int, typer.Option(help="Port of the UI.")] = 3000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the UI.")] = 3000,
     host: Annotated[str, typer.Option(help="Address of the UI. It has no login: keep it on loopback.")] = "127.0.0.1",
 ) -> None:
     """Start the Dagster UI and its daemon, with every run so far, and the HTTP API; Ctrl-C stops all of them.
@@ -25,10 +25,9 @@ def dev(
     # Dagster and the server take seconds to import; the other commands should not wait for them.
     from grpo_pipeline.instance import prepare_dagster_home
     from grpo_pipeline.server.serving import listening
-    from grpo_pipeline.server.settings import ServerSettings
 
     # With the port taken Dagster goes on without a UI, and whoever opens the page sees that of the other one.
-    listening(ServerSettings(host=host, port=port), "--port").close()
+    listening(host, port, "--port").close()
     settings = load_settings()
     prepare_dagster_home(settings)
     resolve_database_url(settings)

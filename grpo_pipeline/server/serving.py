@@ -37,7 +37,7 @@ def serve(settings: Settings, server: ServerSettings, say: Callable[[str], None]
     keys = list_keys(url)
     access = described_access(server, keys)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    with listening(server) as listener:
+    with listening(server.host, server.port) as listener:
         config = uvicorn.Config(
             create_app(settings, server, url),
             # The lines of an access log hold user ids; the metrics count the same without them.
@@ -80,20 +80,20 @@ def address(server: ServerSettings, listener: socket.socket) -> str:
     return f"http://{host}:{listener.getsockname()[1]}"
 
 
-def listening(server: ServerSettings, setting: str = "GRPO_SERVER__PORT") -> socket.socket:
-    """The socket that the server listens on; `setting` is what its port comes from.
+def listening(host: str, port: int, setting: str = "GRPO_SERVER__PORT") -> socket.socket:
+    """The socket that a server listens on; `setting` is what its port comes from.
 
     Raises:
         PipelineError: the address is taken or not this machine's.
     """
-    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((server.host, server.port))
+        listener.bind((host, port))
     except OSError as error:
         listener.close()
         raise PipelineError(
-            f"Port {server.port} of {server.host} cannot be used ({error.strerror}): choose another with {setting}."
+            f"Port {port} of {host} cannot be used ({error.strerror}): choose another with {setting}."
         ) from error
     return listener

@@ -67,7 +67,7 @@ def serve_model(
     engine = engine_for(settings, serving, detect_hardware(), folder)
     with (
         exclusive(folder / "lock", wait_seconds=STOP_SECONDS, busy=BUSY),
-        listening(here, "GRPO_SERVING__PORT") as listener,
+        listening(here.host, here.port, "GRPO_SERVING__PORT") as listener,
     ):
         say(f"Starting {engine.name}. {access}")
         asyncio.run(_serve(settings, here, serving, url, engine, version, listener, say))

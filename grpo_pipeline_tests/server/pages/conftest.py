@@ -11,7 +11,6 @@ from fastapi import FastAPI
 from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from grpo_pipeline.server.serving import listening
-from grpo_pipeline.server.settings import ServerSettings
 from grpo_pipeline_tests.chromium import chromium
 from grpo_pipeline_tests.e2e.deployment import wait_until
 
@@ -22,7 +21,7 @@ Open = Callable[..., Page]
 @contextmanager
 def served(app: FastAPI) -> Iterator[str]:
     """The address of an application that a thread serves over HTTP."""
-    with listening(ServerSettings(port=0)) as listener:
+    with listening("127.0.0.1", 0) as listener:
         running = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
         thread.start()
