@@ -7,15 +7,13 @@ from random import Random
 from typing import Any
 
 from grpo_pipeline.conversation import ToolCall, format_tool_call
-from grpo_pipeline.tool_calling.tools import Tool
+from grpo_pipeline.tool_calling.offered import OfferedTool
 
 
-def mistaken(calls: Sequence[ToolCall], tools: Sequence[Tool], rng: Random) -> str:
+def mistaken(calls: Sequence[ToolCall], tools: Sequence[OfferedTool], rng: Random) -> str:
     """A wrong answer: a call where none belongs, no call, a missing one, or one with a wrong tool or argument."""
     if not calls:
-        tool = rng.choice(tools)
-        drawn = {slot.name: slot.kind.sample(rng).value for slot in tool.slots if slot.required and slot.kind}
-        return format_tool_call(ToolCall(tool.name, drawn))
+        return format_tool_call(rng.choice(tools).needless_call)
     if rng.random() < 0.1:
         return "I cannot do that."
     if len(calls) > 1 and rng.random() < 0.4:
@@ -25,7 +23,7 @@ def mistaken(calls: Sequence[ToolCall], tools: Sequence[Tool], rng: Random) -> s
     return "\n".join(format_tool_call(call) for call in wrong)
 
 
-def _spoiled(call: ToolCall, tools: Sequence[Tool], rng: Random) -> ToolCall:
+def _spoiled(call: ToolCall, tools: Sequence[OfferedTool], rng: Random) -> ToolCall:
     others = [tool.name for tool in tools if tool.name != call.name]
     if others and rng.random() < 0.4:
         return ToolCall(rng.choice(others), call.arguments)

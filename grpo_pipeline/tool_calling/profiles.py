@@ -24,10 +24,9 @@ TRAINING: dict[ProfileName, dict[str, Any]] = {
     },
     "cpu": {
         "warm_start_epochs": 1.0,
-        "warm_start_steps": 240,
-        "warm_start_batch": 8,
-        # Rank 64 at half this rate and more kinds of scenarios, both at once, did worse on BFCL: 48 % against 56 %;
-        # rank 64 alone the same 56 %, and 53 % after GRPO; 600 steps at 1.5 times this rate 55 %.
+        # 240 steps of 8 leave the written tools half learned: 52 % of BFCL's simple questions, these 57 %.
+        "warm_start_steps": 800,
+        "warm_start_batch": 4,
         "warm_start_learning_rate": 1e-3,
         "rehearsal_share": 0.0,
         "steps": 30,
@@ -40,7 +39,8 @@ TRAINING: dict[ProfileName, dict[str, Any]] = {
         # right, and 30 steps cost 1.5 to 1.8 points of BFCL's questions; with them no loss is shown (+0.5).
         "guided": True,
         "practise_unread": True,
-        "max_prompt_tokens": 256,
+        # Of scenarios with several tools two in five are longer than 256 tokens, of the benchmark's questions more.
+        "max_prompt_tokens": 384,
         "max_completion_tokens": 192,
         "save_every": 12,
     },
@@ -48,7 +48,7 @@ TRAINING: dict[ProfileName, dict[str, Any]] = {
 }
 SCENARIOS: dict[ProfileName, dict[str, int]] = {
     "gpu": {"train": 20_000, "held_out": 1_000},
-    "cpu": {"train": 4_000, "held_out": 300},
+    "cpu": {"train": 6_000, "held_out": 300},
     "tiny": {"train": 24, "held_out": 12},
 }
 

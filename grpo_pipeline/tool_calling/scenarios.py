@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from random import Random
 
 from grpo_pipeline.conversation import ToolCall, format_tool_call
-from grpo_pipeline.tool_calling.catalog import Task, tasks
+from grpo_pipeline.tool_calling.catalog import tasks
+from grpo_pipeline.tool_calling.composed import ComposedSource
 from grpo_pipeline.tool_calling.mistakes import mistaken
-from grpo_pipeline.tool_calling.requests import draw_request, several, values, word
+from grpo_pipeline.tool_calling.offered import Asked, OfferedTool, Source
 from grpo_pipeline.tool_calling.small_talk import REFUSALS, draw_small_talk
-from grpo_pipeline.tool_calling.tools import Tool, make_tool
+from grpo_pipeline.tool_calling.written import WrittenSource, written_tools
 
 # Category and share of the scenarios.
 SHARES = {
@@ -26,9 +27,8 @@ SHARES = {
 }
 # One task in so many is only asked for in held-out scenarios: its tools are new to the policy.
 HELD_OUT_TASKS = 8
-SAME_DOMAIN = 0.6
-# Requests for several things at once stay short enough to be read.
-MOST_PARAMETERS = 3
+# Share of the scenarios whose tools are written ones; the others' are composed of tables.
+WRITTEN = 0.75
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Scenario:
     category: str
     domain: str
     request: str
-    tools: tuple[Tool, ...]
+    tools: tuple[OfferedTool, ...]
     calls: tuple[ToolCall, ...]
     answer: str
     mistake: str
@@ -51,8 +51,14 @@ class Scenario:
         return json.dumps([tool.schema for tool in self.tools], ensure_ascii=False)
 
 
-def _is_held_out(task: Task) -> bool:
-    return int(hashlib.sha256(f"{task.domain} {task.verb} {task.what}".encode()).hexdigest(), 16) % HELD_OUT_TASKS == 0
+def _is_held_out(task: str) -> bool:
+    return int(hashlib.sha256(task.encode()).hexdigest(), 16) % HELD_OUT_TASKS == 0
+
+
+def _sources(held_out: bool) -> tuple[Source, Source]:
+    composed = [task for task in tasks() if _is_held_out(f"{task.domain} {task.verb} {task.what}") == held_out]
+    written = [tool for tool in written_tools() if _is_held_out(tool.name) == held_out]
+    return WrittenSource(written), ComposedSource(composed)
 
 
 def make_scenarios(count: int, seed: int, *, held_out: bool = False) -> list[Scenario]:
@@ -64,11 +70,12 @@ def make_scenarios(count: int, seed: int, *, held_out: bool = False) -> list[Sce
         held_out: of the tasks that training never sees.
     """
     rng = Random(f"{seed} {'held out' if held_out else 'train'}")
-    known = [task for task in tasks() if _is_held_out(task) == held_out]
+    written, composed = _sources(held_out)
     seen, found = set[str](), list[Scenario]()
     while len(found) < count:
         category = rng.choices(list(SHARES), list(SHARES.values()))[0]
-        scenario = _MAKERS[category](category, known, rng)
+        source = written if rng.random() < WRITTEN else composed
+        scenario = _MAKERS[category](category, source, rng)
         if scenario.id in seen:
             continue
         seen.add(scenario.id)
@@ -76,93 +83,57 @@ def make_scenarios(count: int, seed: int, *, held_out: bool = False) -> list[Sce
     return found
 
 
-def _scenario(
-    category: str, request: str, tools: Sequence[Tool], calls: Sequence[ToolCall], words: str, rng: Random
-) -> Scenario:
-    answer = "\n".join(format_tool_call(call) for call in calls) if calls else words
-    name = hashlib.sha256(json.dumps([request, [tool.schema for tool in tools]]).encode()).hexdigest()[:16]
-    mistake = mistaken(calls, tools, rng)
-    return Scenario(name, category, tools[0].task.domain, request, tuple(tools), tuple(calls), answer, mistake)
+def _scenario(category: str, asked: Asked, offered: Sequence[OfferedTool], words: str, rng: Random) -> Scenario:
+    calls = () if words else asked.calls
+    answer = words or "\n".join(format_tool_call(call) for call in calls)
+    name = hashlib.sha256(json.dumps([asked.text, [tool.schema for tool in offered]]).encode()).hexdigest()[:16]
+    mistake = mistaken(calls, offered, rng)
+    return Scenario(name, category, offered[0].domain, asked.text, tuple(offered), calls, answer, mistake)
 
 
-def _others(task: Task, known: Sequence[Task], count: int, rng: Random) -> list[Tool]:
-    """Tools for other tasks, many of the same domain."""
-    near = [other for other in known if other.domain == task.domain and other != task]
-    far = [other for other in known if other.domain != task.domain]
-    found: list[Task] = []
-    while len(found) < count:
-        other = rng.choice(near if near and rng.random() < SAME_DOMAIN else far)
-        near = [item for item in near if item != other]
-        found.append(other)
-    return [make_tool(other, rng) for other in found]
+def _mixed(tools: Sequence[OfferedTool], others: Sequence[OfferedTool], rng: Random) -> list[OfferedTool]:
+    """All of them in any order; of those with one name the first."""
+    distinct = {tool.name: tool for tool in reversed([*tools, *others])}
+    return rng.sample([*distinct.values()], len(distinct))
 
 
-def _mixed_names(tool: Tool, others: Sequence[Tool]) -> list[Tool]:
-    """The others by names that differ from the tool's and from each other's."""
-    return [*{other.name: other for other in others if other.name != tool.name}.values()]
+def _simple(category: str, source: Source, rng: Random) -> Scenario:
+    asked = source.one(rng)
+    return _scenario(category, asked, asked.tools, "", rng)
 
 
-def _mixed(tool: Tool, others: Sequence[Tool], rng: Random) -> list[Tool]:
-    distinct = _mixed_names(tool, others)
-    return rng.sample([tool, *distinct], 1 + len(distinct))
+def _multiple(category: str, source: Source, rng: Random) -> Scenario:
+    asked = source.one(rng)
+    others = source.others(asked.tools[0], rng.choice((1, 1, 2, 2, 3)), rng)
+    return _scenario(category, asked, _mixed(asked.tools, others, rng), "", rng)
 
 
-def _drawn(known: Sequence[Task], rng: Random) -> Task:
-    """A task, those with more to say more often: what policies get wrong is most often an argument."""
-    return rng.choices(known, [1 + len(task.inline) + len(task.required) for task in known])[0]
+def _parallel(category: str, source: Source, rng: Random) -> Scenario:
+    asked = source.several(rng)
+    return _scenario(category, asked, asked.tools, "", rng)
 
 
-def _simple(category: str, known: Sequence[Task], rng: Random) -> Scenario:
-    tool = make_tool(_drawn(known, rng), rng)
-    asked = draw_request(tool, rng)
-    return _scenario(category, word(asked, rng), [tool], [asked.call], "", rng)
+def _parallel_multiple(category: str, source: Source, rng: Random) -> Scenario:
+    asked = source.two(rng)
+    others = source.others(asked.tools[0], rng.choice((0, 1)), rng)
+    return _scenario(category, asked, _mixed(asked.tools, others, rng), "", rng)
 
 
-def _multiple(category: str, known: Sequence[Task], rng: Random) -> Scenario:
-    tool = make_tool(_drawn(known, rng), rng)
-    asked = draw_request(tool, rng)
-    offered = _mixed(tool, _others(tool.task, known, rng.choice((1, 1, 2, 2, 3)), rng), rng)
-    return _scenario(category, word(asked, rng), offered, [asked.call], "", rng)
-
-
-def _parallel(category: str, known: Sequence[Task], rng: Random) -> Scenario:
-    """Several calls of one tool; in most of them the request says only what differs after the first."""
-    calls: list[ToolCall] = []
-    while len({format_tool_call(call) for call in calls}) < 2:
-        tool = make_tool(rng.choice([task for task in known if len(task.required) <= MOST_PARAMETERS]), rng)
-        asked = [draw_request(tool, rng) for _ in range(rng.choice((2, 2, 2, 3)))]
-        calls = [item.call for item in asked]
-    if not tool.task.inline and all(item.phrases for item in asked) and rng.random() < 0.6:
-        joint = rng.choice((" and ", ", and also ", ", then ", " and another "))
-        text = f"{word(asked[0], rng).rstrip('.?')}{joint}{joint.join(values(item) for item in asked[1:])}."
-    else:
-        text = several(asked, rng)
-    return _scenario(category, text, [tool], list({format_tool_call(call): call for call in calls}.values()), "", rng)
-
-
-def _parallel_multiple(category: str, known: Sequence[Task], rng: Random) -> Scenario:
-    short = [task for task in known if len(task.required) <= MOST_PARAMETERS]
-    first = make_tool(rng.choice(short), rng)
-    second, *others = _mixed_names(first, _others(first.task, short, rng.choice((1, 2)), rng))
-    asked = [draw_request(first, rng), draw_request(second, rng)]
-    offered = rng.sample([first, second, *others], 2 + len(others))
-    return _scenario(category, several(asked, rng), offered, [item.call for item in asked], "", rng)
-
-
-def _irrelevance(category: str, known: Sequence[Task], rng: Random) -> Scenario:
+def _irrelevance(category: str, source: Source, rng: Random) -> Scenario:
     """None of the tools offered does what is asked for."""
-    asked = draw_request(make_tool(rng.choice(known), rng), rng)
-    offered = _others(asked.tool.task, known, rng.choice((1, 1, 1, 2)), rng)
-    return _scenario(category, word(asked, rng), offered, [], rng.choice(REFUSALS), rng)
+    asked = source.one(rng)
+    others = source.others(asked.tools[0], rng.choice((1, 1, 1, 2)), rng)
+    return _scenario(category, asked, _mixed(others, (), rng), rng.choice(REFUSALS), rng)
 
 
-def _no_tool(category: str, known: Sequence[Task], rng: Random) -> Scenario:
+def _no_tool(category: str, source: Source, rng: Random) -> Scenario:
     """Nothing that any tool is for."""
     request, answer = draw_small_talk(rng)
-    return _scenario(category, request, [make_tool(rng.choice(known), rng)], [], answer, rng)
+    asked = Asked(request, source.one(rng).tools, ())
+    return _scenario(category, asked, asked.tools, answer, rng)
 
 
-_MAKERS: dict[str, Callable[[str, Sequence[Task], Random], Scenario]] = {
+_MAKERS: dict[str, Callable[[str, Source, Random], Scenario]] = {
     "simple": _simple,
     "multiple": _multiple,
     "parallel": _parallel,

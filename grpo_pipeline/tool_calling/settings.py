@@ -12,7 +12,7 @@ class ScenarioSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    train: int | None = Field(None, ge=1, description="Scenarios to train on; unset: 20,000 on a GPU, 4,000 on a CPU.")
+    train: int | None = Field(None, ge=1, description="Scenarios to train on; unset: 20,000 on a GPU, 6,000 on a CPU.")
     held_out: int | None = Field(
         None,
         ge=1,

@@ -6,6 +6,7 @@ from grpo_pipeline.benchmark.bfcl import BfclQuestion, load_questions
 from grpo_pipeline.near_duplicates import PROMPT_WIDTH, neighbours, signatures
 from grpo_pipeline.tool_calling.profiles import SCENARIOS
 from grpo_pipeline.tool_calling.scenarios import Scenario, make_scenarios
+from grpo_pipeline.tool_calling.written import written_tools
 
 # Short requests for the same thing with other values are about 0.5 alike; copies with one word changed 0.8 and more.
 ALIKE = 0.6
@@ -32,6 +33,13 @@ def test_no_request_is_like_a_question_of_the_benchmark(
     assert len(neighbours(copies, ALIKE, earlier=asked)) > 0.9 * len(questions)
 
 
+def test_no_description_of_a_written_tool_is_like_one_of_the_benchmark(questions: list[BfclQuestion]) -> None:
+    described = {function["description"] for item in questions for function in item.functions}
+    theirs = signatures(sorted(described), PROMPT_WIDTH)
+    ours = signatures([tool.about for tool in written_tools()], PROMPT_WIDTH)
+    assert neighbours(ours, ALIKE, earlier=theirs).rows() == []
+
+
 def test_no_tool_has_the_name_of_a_function_of_the_benchmark(
     questions: list[BfclQuestion], trained_on: list[Scenario]
 ) -> None:
@@ -40,5 +48,6 @@ def test_no_tool_has_the_name_of_a_function_of_the_benchmark(
 
     known = {plain(function["name"]) for item in questions for function in item.functions}
     offered = {plain(tool.name) for item in trained_on for tool in item.tools}
+    offered |= {plain(tool.name) for tool in written_tools()}
     assert len(known) > 800
     assert known & offered == set()

@@ -8,42 +8,14 @@ from grpo_pipeline.rewards.tool_calls import tool_call
 from grpo_pipeline.tool_calling.catalog import parameters, pools, tasks
 from grpo_pipeline.tool_calling.dataset import scenario_frame
 from grpo_pipeline.tool_calling.scenarios import SHARES, Scenario, make_scenarios
+from grpo_pipeline_tests.tool_calling.schemas import KINDS, argument_faults
 
 COUNT = 1_500
-KINDS: dict[str, type | tuple[type, ...]] = {
-    "string": str,
-    "integer": int,
-    "number": (int, float),
-    "boolean": bool,
-    "array": list,
-    "object": dict,
-}
 
 
 @pytest.fixture(scope="module")
 def scenarios() -> list[Scenario]:
     return make_scenarios(COUNT, seed=3)
-
-
-def faults(value: object, schema: dict[str, Any]) -> list[str]:
-    """What a value breaks in its JSON schema."""
-    kind = KINDS[schema["type"]]
-    if not isinstance(value, kind) or (isinstance(value, bool) and schema["type"] != "boolean"):
-        return [f"{value!r} is no {schema['type']}"]
-    if "enum" in schema and value not in schema["enum"]:
-        return [f"{value!r} is not among {schema['enum']}"]
-    if isinstance(value, list):
-        return [fault for item in value for fault in faults(item, schema["items"])]
-    if isinstance(value, dict):
-        return argument_faults(value, schema)
-    return []
-
-
-def argument_faults(arguments: dict[str, Any], schema: dict[str, Any]) -> list[str]:
-    found = [f"{name} is missing" for name in schema["required"] if name not in arguments]
-    found += [f"{name} is unknown" for name in arguments if name not in schema["properties"]]
-    known = {name: value for name, value in arguments.items() if name in schema["properties"]}
-    return found + [fault for name, value in known.items() for fault in faults(value, schema["properties"][name])]
 
 
 def schema_of(call: ToolCall, scenario: Scenario) -> dict[str, Any]:
@@ -101,7 +73,7 @@ def test_tools_of_one_scenario_have_different_names(scenarios: list[Scenario]) -
 
 
 def test_words_and_numbers_of_the_call_stand_in_the_request(scenarios: list[Scenario]) -> None:
-    """Of some only in another form: dates, rates, states, currencies, choices with underscores."""
+    """Of some only in another form: dates, rates, currencies, numbers in words, choices told by their meaning."""
     said = total = 0
     for item in scenarios:
         text = item.request.replace(",", "")
@@ -109,7 +81,7 @@ def test_words_and_numbers_of_the_call_stand_in_the_request(scenarios: list[Scen
             values = [value for value in call.arguments.values() if isinstance(value, str | int | float)]
             said += sum(str(value).replace(",", "") in text for value in values)
             total += len(values)
-    assert said > 0.75 * total
+    assert said > 0.65 * total
 
 
 def test_held_out_scenarios_ask_for_other_tasks(scenarios: list[Scenario]) -> None:
@@ -121,10 +93,11 @@ def test_held_out_scenarios_ask_for_other_tasks(scenarios: list[Scenario]) -> No
 
 def test_tools_are_many_and_varied(scenarios: list[Scenario]) -> None:
     names = {tool.name for item in scenarios for tool in item.tools}
-    arguments = {slot.name for item in scenarios for tool in item.tools for slot in tool.slots}
-    assert len(names) > 1_000
+    properties = [tool.schema["function"]["parameters"]["properties"] for item in scenarios for tool in item.tools]
+    arguments = {name for found in properties for name in found}
+    assert len(names) > 700
     assert len(arguments) > 400
-    types = {slot.schema["type"] for item in scenarios for tool in item.tools for slot in tool.slots}
+    types = {schema["type"] for found in properties for schema in found.values()}
     assert types == set(KINDS)
 
 
