@@ -39,6 +39,11 @@ class Task:
     optional: tuple[str, ...]
 
     @property
+    def described(self) -> str:
+        """The task in words that no other has."""
+        return f"{self.domain} {self.verb} {self.what}"
+
+    @property
     def inline(self) -> tuple[str, ...]:
         """The parameters that are said in the middle of `what`."""
         return tuple(PLACEHOLDER.findall(self.what))

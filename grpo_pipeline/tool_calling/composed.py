@@ -62,15 +62,11 @@ class ComposedSource:
 
     def others(self, tool: OfferedTool, count: int, rng: Random) -> list[OfferedTool]:
         """Tools for other tasks, many of the same domain."""
-        asked = next(task for task in self.tasks if _described(task) == tool.task)
+        asked = next(task for task in self.tasks if task.described == tool.task)
         return [_offered(make_tool(task, rng), rng) for task in other_items(asked, self.tasks, count, rng)]
-
-
-def _described(task: Task) -> str:
-    return f"{task.domain} {task.verb} {task.what}"
 
 
 def _offered(tool: Tool, rng: Random) -> OfferedTool:
     drawn = {slot.name: slot.kind.sample(rng).value for slot in tool.slots if slot.required and slot.kind}
     needless = ToolCall(tool.name, drawn)
-    return OfferedTool(tool.name, tool.task.domain, _described(tool.task), tool.schema, needless)
+    return OfferedTool(tool.name, tool.task.domain, tool.task.described, tool.schema, needless)

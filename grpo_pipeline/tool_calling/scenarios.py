@@ -56,7 +56,7 @@ def _is_held_out(task: str) -> bool:
 
 
 def _sources(held_out: bool) -> tuple[Source, Source]:
-    composed = [task for task in tasks() if _is_held_out(f"{task.domain} {task.verb} {task.what}") == held_out]
+    composed = [task for task in tasks() if _is_held_out(task.described) == held_out]
     written = [tool for tool in written_tools() if _is_held_out(tool.name) == held_out]
     return WrittenSource(written), ComposedSource(composed)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -38,7 +38,7 @@ class Wording:
     @property
     def slots(self) -> list[tuple[str, str]]:
         """Parameter and number of its call, which is empty where all calls share the value."""
-        return [(name, number) for name, number in SLOT.findall(self.text)]
+        return SLOT.findall(self.text)
 
 
 @dataclass(frozen=True)
@@ -95,12 +95,14 @@ class WrittenSource:
 
     def one(self, rng: Random) -> Asked:
         """A request that wants one call."""
-        return _asked(rng.choice(self.tools), lambda tool: tool.requests, rng)
+        tool = rng.choice(self.tools)
+        return _asked(tool, tool.requests, rng)
 
     def several(self, rng: Random) -> Asked:
         """A request that wants several calls of one tool."""
         while True:
-            asked = _asked(rng.choice(self._with_parallel), lambda tool: tool.parallel, rng)
+            tool = rng.choice(self._with_parallel)
+            asked = _asked(tool, tool.parallel, rng)
             if len({format_tool_call(call) for call in asked.calls}) > 1:
                 return asked
 
@@ -108,7 +110,7 @@ class WrittenSource:
         """A request that wants a call of each of two tools."""
         first = rng.choice(self.tools)
         second = other_items(first, self.tools, 1, rng)[0]
-        asked = [_asked(tool, lambda tool: tool.requests, rng) for tool in (first, second)]
+        asked = [_asked(tool, tool.requests, rng) for tool in (first, second)]
         joint = rng.choice((" ", " ", " Also: ", " And one more thing: ", " Then: "))
         text = joint.join(item.text if item.text.endswith((".", "?", "!")) else f"{item.text}." for item in asked)
         return Asked(text, (*asked[0].tools, *asked[1].tools), (*asked[0].calls, *asked[1].calls))
@@ -119,8 +121,8 @@ class WrittenSource:
         return [_offered(item, (), rng) for item in other_items(asked, self.tools, count, rng)]
 
 
-def _asked(tool: WrittenTool, wordings: Callable[[WrittenTool], Sequence[Wording]], rng: Random) -> Asked:
-    wording, drawn = _drawn(tool, wordings(tool), rng)
+def _asked(tool: WrittenTool, wordings: Sequence[Wording], rng: Random) -> Asked:
+    wording, drawn = _drawn(tool, wordings, rng)
     text = SLOT.sub(lambda match: drawn[match[1], match[2] or ""].text, wording.text)
     offered = _offered(tool, {*wording.given, *(name for name, _ in drawn)}, rng)
     order = offered.schema["function"]["parameters"]["properties"]

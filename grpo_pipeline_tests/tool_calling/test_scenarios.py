@@ -95,7 +95,7 @@ def test_tools_are_many_and_varied(scenarios: list[Scenario]) -> None:
     names = {tool.name for item in scenarios for tool in item.tools}
     properties = [tool.schema["function"]["parameters"]["properties"] for item in scenarios for tool in item.tools]
     arguments = {name for found in properties for name in found}
-    assert len(names) > 700
+    assert len(names) > 1_000
     assert len(arguments) > 400
     types = {schema["type"] for found in properties for schema in found.values()}
     assert types == set(KINDS)

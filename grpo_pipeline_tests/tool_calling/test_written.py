@@ -1,6 +1,7 @@
 """The table of written tools: every line can be drawn from, whatever values its requests say."""
 
 from collections import Counter
+from dataclasses import replace
 from random import Random
 
 from grpo_pipeline.tool_calling.written import Wording, WrittenSource, WrittenTool, written_tools
@@ -42,16 +43,31 @@ def test_there_are_many_tools_of_many_domains_and_ways_to_ask_for_them() -> None
 
 
 def test_a_drawn_call_holds_what_its_words_decide_and_nothing_else() -> None:
-    [tool] = [item for item in TOOLS if any(wording.given for wording in item.requests)][:1]
-    source = WrittenSource([tool])
-    drawn = [source.one(Random(seed)) for seed in range(60)]
-    assert all(set(tool.required) <= set(item.calls[0].arguments) <= set(tool.parameters) for item in drawn)
-    assert {name for item in drawn for name in item.calls[0].arguments} > set(tool.required)
-    assert all(
-        set(item.calls[0].arguments) <= set(item.tools[0].schema["function"]["parameters"]["properties"])
-        for item in drawn
-    )
-    assert len({item.text for item in drawn}) > 10
+    for tool in TOOLS:
+        for wording in tool.requests:
+            asked = WrittenSource([replace(tool, requests=(wording,))]).one(Random(tool.name))
+            [call], [offered] = asked.calls, asked.tools
+            said = {name for name, _ in wording.slots}
+            assert set(call.arguments) == said | set(wording.given), wording.text
+            assert call.arguments.items() >= wording.given.items()
+            assert set(call.arguments) <= set(offered.schema["function"]["parameters"]["properties"])
+            texts = {
+                name: [item.text for item in tool.values[name] if item.value == call.arguments[name]] for name in said
+            }
+            assert all(any(text in asked.text for text in found) for found in texts.values()), asked.text
+
+
+def test_values_are_there_for_what_requests_say_alone() -> None:
+    for tool in TOOLS:
+        assert set(tool.values) == {name for wording in wordings(tool) for name, _ in wording.slots}, tool.name
+
+
+def test_calls_of_one_request_differ_where_its_numbers_do() -> None:
+    tool = next(item for item in TOOLS if item.name == "tide_times")
+    wording = next(item for item in tool.parallel if "{date.1}" in item.text)
+    first, second = WrittenSource([replace(tool, parallel=(wording,))]).several(Random(3)).calls
+    assert first.arguments["harbor"] == second.arguments["harbor"]
+    assert first.arguments["date"] != second.arguments["date"]
 
 
 def test_arguments_stand_in_the_order_of_the_schema() -> None:
